@@ -1,0 +1,1 @@
+"""Complete small analyses, made from nothing by seeded generators: something real to fit."""

@@ -1,0 +1,32 @@
+"""The only reader of pyhf's models: the likelihood as arrays and pure functions.
+
+``likelihood_of`` chooses the implementation: the lowered one (:mod:`compact`), or pyhf's own log-density
+(:mod:`reference`) for a model that cannot be lowered.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import jax
+import pyhf
+
+from jaxfit.likelihood.compact import Compact
+from jaxfit.likelihood.lowering import NotLowerable, lower, parameter_space
+from jaxfit.likelihood.protocol import Likelihood
+from jaxfit.likelihood.reference import Reference
+
+__all__ = ["Compact", "Likelihood", "NotLowerable", "Reference", "likelihood_of", "lower", "parameter_space"]
+
+_CACHE: WeakKeyDictionary[pyhf.Model, Likelihood] = WeakKeyDictionary()
+
+
+def likelihood_of(model: pyhf.Model) -> Likelihood:
+    """The likelihood of a model, lowered once and kept as long as the model lives."""
+    if model not in _CACHE:
+        with jax.enable_x64(True):
+            try:
+                _CACHE[model] = lower(model)
+            except NotLowerable as reason:
+                _CACHE[model] = Reference.of(model, reason=str(reason))
+    return _CACHE[model]

@@ -1,0 +1,358 @@
+r"""The lowered likelihood: the same function as pyhf's, over what exists instead of dense tensors of mostly zeros.
+
+Channels are cut into blocks of equal width. A *row* is one sample in one block, with yield
+
+    Y_row,b = F_row(theta) * [ T_row,b + sum_p w_p(theta_p) Delta_row,b,p ]
+
+Rows of a block that carry the same bin-wise factors form a *class*; a bin expects
+
+    nu_b = sum_classes Y_class,b * product of the class's factors
+
+so nu is multilinear in the bin's own coordinates: class yields, shared factors (shapefactors that several channels
+use: global parameters) and gammas. Value, gradient and Hessian follow by the chain rule from these few coordinates per
+bin, dz/dtheta (``basis``) and the second derivatives of the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxfit.arrow import ArrowMatrix, ArrowVector
+from jaxfit.likelihood import binwise, constraints, interpolation
+from jaxfit.typing import Array, Bins, Bool, Data, Float, Globals, Int, Pars, Scalar, Slots
+
+__all__ = ["Compact", "GlobalConstraint", "Rows", "SlotConstraint"]
+
+# Stands in for a factor that is exactly 0 in logarithmic derivatives F'/F: F is divided by it and multiplied by it
+_TINY = 1e-100
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Rows:
+    """Templates and modifiers of all rows (block, sample); indices point into the global parameters."""
+
+    nominal: Float[Array, "blocks rows width"]
+    shifts: Float[Array, "twice_shapes blocks rows width"]  # symmetric parts, then antisymmetric parts
+    shape_index: Int[Array, "shapes"]
+    shape_column: Int[Array, "globals"]  # position of a global parameter among the shapes, behind their end if none
+    log_hi: Float[Array, "blocks rows norms"]
+    log_lo: Float[Array, "blocks rows norms"]
+    poly: Float[Array, "6 blocks rows norms"]
+    norm_index: Int[Array, "norms"]
+    scaled: Bool[Array, "blocks rows scales"]  # normfactors and luminosity
+    scale_index: Int[Array, "scales"]
+    factor_column: Int[Array, "globals"]  # the same among norms, then scales
+    classes: Float[Array, "blocks classes rows"]  # 1 where the row belongs to the class
+    factor_code: str = field(metadata={"static": True})
+    shape_code: str = field(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class GlobalConstraint:
+    """Normal constraints of the global parameters; an infinite width where there is none."""
+
+    aux: Int[Array, "globals"]  # position in the data
+    sigma: Globals
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class SlotConstraint:
+    """Constraints of the bin-wise parameters: ``normal``, ``poisson`` or neither."""
+
+    aux: Int[Array, "slots blocks width"]  # position in the data
+    normal: Bool[Array, "slots blocks width"]
+    poisson: Bool[Array, "slots blocks width"]
+    sigma: Slots
+    tau: Slots
+
+
+class _RowState(NamedTuple):
+    """What the rows are at one point."""
+
+    shifted: Float[Array, "blocks rows width"]  # T + sum w Delta
+    factor: Float[Array, "blocks rows"]
+    logs: Float[Array, "blocks rows globals"]  # F_p / F
+    curvatures: Float[Array, "blocks rows globals"]  # F_pp / F
+    weights: tuple[Float[Array, "two shapes"], Float[Array, "two shapes"]]  # w' and w''
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Compact:
+    """See the module; implements :class:`jaxfit.likelihood.protocol.Likelihood`."""
+
+    templates: Rows
+    members: Float[Array, "blocks classes factors"]  # factors of a class: own gammas first, then shared ones
+    shared_index: Int[Array, "shared blocks width"]
+    global_constraint: GlobalConstraint
+    slot_constraint: SlotConstraint
+    main: Int[Array, "blocks width"]  # position in the data, padding points behind its end
+    order: Int[Array, "pars"]
+    border_rows: Int[Array, "globals"]
+    slot_rows: Int[Array, "slots blocks width"]
+    kink_mask: Bool[Array, "globals"]
+    has_kinks: bool = field(metadata={"static": True})
+
+    @property
+    def engine(self) -> str:
+        """Name of this implementation."""
+        return "compact"
+
+    @property
+    def rows(self) -> Int[Array, "slots bins"]:
+        """Position of every slot's parameter in the model's order."""
+        return self.slot_rows.reshape(self.slot_rows.shape[0], self.main.size)
+
+    @property
+    def kinked(self) -> Bool[Array, "globals"] | None:
+        """Global parameters with a kink at 0."""
+        return self.kink_mask if self.has_kinks else None
+
+    def split(self, pars: Pars, padding: float = 1.0) -> ArrowVector:
+        """Arrow form of a vector over all parameters."""
+        padded = jnp.concatenate([pars, jnp.full(1, padding, pars.dtype)])
+        return ArrowVector(padded[self.border_rows], padded[self.rows])
+
+    def join(self, vector: ArrowVector) -> Pars:
+        """Vector over all parameters in the model's order."""
+        return jnp.concatenate([vector.border, vector.blocks.ravel()])[self.order]
+
+    def offset(self, data: Data) -> Scalar:
+        """Terms of the NLL that depend on the data only."""
+        n, aux = self._observed(data)
+        slots, globals_ = self.slot_constraint, self.global_constraint
+        normal = jnp.where(slots.normal, constraints.normal_constant(slots.sigma), 0.0)
+        poisson = jnp.where(slots.poisson, constraints.poisson_constant(jnp.where(slots.poisson, aux, 0.0)), 0.0)
+        wide = jnp.isinf(globals_.sigma)
+        border = jnp.where(wide, 0.0, constraints.normal_constant(jnp.where(wide, 1.0, globals_.sigma)))
+        main = constraints.poisson_constant(n)
+        return jnp.sum(main) + jnp.sum(border) + jnp.sum(normal) + jnp.sum(poisson)
+
+    def expected(self, pars: Pars) -> Float[Array, "bins"]:
+        """Expected yields of all bins, in the order of the blocks (padding bins expect 0)."""
+        vector = self.split(pars)
+        return self._yields(self._class_yields(vector.border), self._factors(vector)).ravel()
+
+    def value(self, vector: ArrowVector, data: Data) -> Scalar:
+        """NLL minus offset."""
+        n, aux = self._observed(data)
+        nu = self._yields(self._class_yields(vector.border), self._factors(vector))
+        return self._sum_terms(vector, n, aux, data, nu)
+
+    def gradient(self, vector: ArrowVector, data: Data) -> ArrowVector:
+        """Gradient of the value."""
+        return self.derivatives(vector, data, jnp.asarray(0.0))[1]
+
+    def derivatives(self, vector: ArrowVector, data: Data, exact: Scalar) -> tuple[Scalar, ArrowVector, ArrowMatrix]:
+        """Value, gradient, and Hessian (``exact`` 1) or its Fisher approximation (``exact`` 0)."""
+        n, aux = self._observed(data)
+        rows = self._rows_at(vector.border)
+        yields = jnp.einsum("kqs,ks,ksb->qkb", self.templates.classes, rows.factor, rows.shifted)
+        factors = self._factors(vector)
+        own = self.slot_rows.shape[0]
+
+        # the bin: nu and its derivatives by class yields (z < classes), shared factors (z >= classes) and gammas
+        product, product_1, product_2 = self._products(factors)
+        nu = jnp.sum(yields * product, axis=0)
+        by_factor = jnp.einsum("qkb,qjkb->jkb", yields, product_1)
+        by_z = jnp.concatenate([product, by_factor[own:]])
+        by_gamma = by_factor[:own]
+        twice_factor = jnp.einsum("qkb,qijkb->ijkb", yields, product_2)
+        classes = yields.shape[0]
+        twice_zz = jnp.zeros((by_z.shape[0],) * 2 + nu.shape)
+        twice_zz = twice_zz.at[:classes, classes:].set(product_1[:, own:])
+        twice_zz = twice_zz.at[classes:, :classes].set(jnp.swapaxes(product_1[:, own:], 0, 1))
+        twice_zz = twice_zz.at[classes:, classes:].set(twice_factor[own:, own:])
+        twice_gz = jnp.concatenate([jnp.swapaxes(product_1[:, :own], 0, 1), twice_factor[:own, own:]], axis=1)
+        twice_gg = twice_factor[:own, :own]
+
+        first, second = constraints.poisson_slopes(n, nu)
+        fisher = 1.0 / jnp.where(n > 0, jnp.where(nu > 0, nu, 1.0), jnp.maximum(nu, 1.0))
+        second = exact * second + (1.0 - exact) * fisher
+        bent = exact * first
+        term_1, term_2 = self._slot_slopes(vector, aux)
+
+        basis, row_hessian = self._chain(rows, bent[None] * product)
+        flat = (nu.size,)
+        second, bent = second[None, None], bent[None, None]
+        core = second * by_z[:, None] * by_z[None] + bent * twice_zz
+        cross = second * by_gamma[:, None] * by_z[None] + bent * twice_gz
+        blocks = second * by_gamma[:, None] * by_gamma[None] + bent * twice_gg
+        blocks = blocks + jnp.eye(own)[:, :, None, None] * term_2[None]
+
+        pull, precision = self._pull(vector.border, data)
+        gradient = ArrowVector(
+            jnp.einsum("pzb,zb->p", basis, (first[None] * by_z).reshape(by_z.shape[0], -1)) + pull * precision,
+            (first[None] * by_gamma + term_1).reshape((own, *flat)),
+        )
+        hessian = ArrowMatrix(
+            row_hessian + jnp.diag(precision),
+            basis,
+            core.reshape(core.shape[:2] + flat),
+            cross.reshape(cross.shape[:2] + flat),
+            blocks.reshape(blocks.shape[:2] + flat),
+        )
+        return self._sum_terms(vector, n, aux, data, nu), gradient, hessian
+
+    def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:
+        """Gammas moved to their conditional minimum, slot by slot (exact where a bin has one gamma)."""
+        own = self.slot_rows.shape[0]
+        if own == 0:
+            return vector
+        n, aux = self._observed(data)
+        yields = self._class_yields(vector.border)
+        slots = self.slot_constraint
+        low, high = lower.blocks.reshape(self.slot_rows.shape), upper.blocks.reshape(self.slot_rows.shape)
+        factors = self._factors(vector)
+        for j in range(own):
+            with_j = self.members[:, :, j].T[:, :, None]
+            others = jnp.prod(jnp.where(self._member_mask(), factors[None], 1.0).at[:, j].set(1.0), axis=1)
+            slope = jnp.sum(yields * others * with_j, axis=0)
+            rest = jnp.sum(yields * others * (1.0 - with_j), axis=0)
+            best = jnp.where(
+                slots.normal[j],
+                binwise.normal_minimum(n, rest, slope, aux[j], slots.sigma[j]),
+                jnp.where(
+                    slots.poisson[j],
+                    binwise.poisson_minimum(n, rest, slope, aux[j], slots.tau[j]),
+                    binwise.free_minimum(n, rest, slope, factors[j]),
+                ),
+            )
+            best = jnp.where(jnp.isfinite(best), best, factors[j])
+            factors = factors.at[j].set(jnp.clip(best, low[j], high[j]))
+        return vector._replace(blocks=factors[:own].reshape(own, -1))
+
+    # -- the bins -----------------------------------------------------------------------------------------------------
+
+    def _observed(self, data: Data) -> tuple[Bins, Slots]:
+        padded = jnp.concatenate([data, jnp.zeros(1, data.dtype)])
+        return padded[self.main], padded[self.slot_constraint.aux]
+
+    def _factors(self, vector: ArrowVector) -> Float[Array, "factors blocks width"]:
+        return jnp.concatenate([vector.blocks.reshape(self.slot_rows.shape), vector.border[self.shared_index]])
+
+    def _member_mask(self) -> Bool[Array, "classes factors blocks 1"]:
+        return (jnp.transpose(self.members, (1, 2, 0)) > 0)[..., None]
+
+    def _yields(self, yields: Float[Array, "classes blocks width"], factors: Float[Array, "factors blocks width"]) -> Bins:
+        return jnp.sum(yields * jnp.prod(jnp.where(self._member_mask(), factors[None], 1.0), axis=1), axis=0)
+
+    def _products(
+        self, factors: Float[Array, "factors blocks width"]
+    ) -> tuple[Float[Array, "q k b"], Float[Array, "q j k b"], Float[Array, "q i j k b"]]:
+        """Each class's product of factors, and its first and second derivatives by them (products of the others)."""
+        mask = self._member_mask()
+        each = jnp.where(mask, factors[None], 1.0)
+        eye = jnp.eye(factors.shape[0], dtype=bool)[None, :, :, None, None]
+        without = jnp.where(eye, 1.0, each[:, None])  # class, removed, factor, block, bin
+        first = jnp.where(mask, jnp.prod(without, axis=2), 0.0)
+        twice = jnp.where(eye[:, None], 1.0, without[:, :, None])  # class, removed, removed, factor, block, bin
+        both = mask[:, :, None] & mask[:, None] & ~eye
+        second = jnp.where(both, jnp.prod(twice, axis=3), 0.0)
+        return jnp.prod(each, axis=1), first, second
+
+    def _slot_slopes(self, vector: ArrowVector, aux: Slots) -> tuple[Slots, Slots]:
+        slots = self.slot_constraint
+        gamma = vector.blocks.reshape(self.slot_rows.shape)
+        normal = jnp.where(slots.normal, 1.0 / slots.sigma**2, 0.0)
+        first, second = constraints.poisson_slopes(aux, slots.tau * gamma)
+        return (
+            normal * (gamma - aux) + jnp.where(slots.poisson, slots.tau * first, 0.0),
+            normal + jnp.where(slots.poisson, slots.tau**2 * second, 0.0),
+        )
+
+    def _pull(self, border: Globals, data: Data) -> tuple[Globals, Globals]:
+        padded = jnp.concatenate([data, jnp.zeros(1, data.dtype)])
+        return border - padded[self.global_constraint.aux], 1.0 / self.global_constraint.sigma**2
+
+    def _sum_terms(self, vector: ArrowVector, n: Bins, aux: Slots, data: Data, nu: Bins) -> Scalar:
+        slots = self.slot_constraint
+        gamma = vector.blocks.reshape(self.slot_rows.shape)
+        normal = jnp.where(slots.normal, 0.5 * ((gamma - aux) / slots.sigma) ** 2, 0.0)
+        safe = jnp.where(slots.poisson, aux, 1.0), jnp.where(slots.poisson, slots.tau * gamma, 1.0)
+        pull, precision = self._pull(vector.border, data)
+        terms = (constraints.poisson_deviance(n, nu), normal, constraints.poisson_deviance(*safe))
+        return sum((jnp.sum(term) for term in terms), start=0.5 * jnp.sum(pull**2 * precision))
+
+    # -- the rows -----------------------------------------------------------------------------------------------------
+
+    def _shifted(self, weights: Float[Array, "two shapes"]) -> Float[Array, "blocks rows width"]:
+        shifts = self.templates.shifts
+        moved = weights.ravel() @ shifts.reshape(shifts.shape[0], self.templates.nominal.size)
+        return self.templates.nominal + moved.reshape(self.templates.nominal.shape)
+
+    def _class_yields(self, theta: Globals) -> Float[Array, "classes blocks width"]:
+        t = self.templates
+        alpha = jnp.broadcast_to(theta[t.norm_index], t.log_hi.shape)
+        norms = interpolation.factor(t.factor_code, alpha, t.log_hi, t.log_lo, t.poly)
+        scales = jnp.where(t.scaled, theta[t.scale_index][None, None], 1.0)
+        factor = jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1)
+        shifted = self._shifted(interpolation.shape(t.shape_code, theta[t.shape_index]))
+        return jnp.einsum("kqs,ks,ksb->qkb", t.classes, factor, shifted)
+
+    def _rows_at(self, theta: Globals) -> _RowState:
+        t = self.templates
+        weight, weight_1, weight_2 = interpolation.with_derivatives(
+            partial(interpolation.shape, t.shape_code), theta[t.shape_index]
+        )
+        alpha = jnp.broadcast_to(theta[t.norm_index], t.log_hi.shape)
+        norms, norms_1, norms_2 = interpolation.with_derivatives(
+            lambda alpha: interpolation.factor(t.factor_code, alpha, t.log_hi, t.log_lo, t.poly), alpha
+        )
+        scales = jnp.where(t.scaled, theta[t.scale_index][None, None], 1.0)
+        norms, scales = (jnp.where(f == 0, _TINY, f) for f in (norms, scales))
+        none = jnp.zeros((*t.nominal.shape[:2], 1))
+        logs = jnp.concatenate([norms_1 / norms, jnp.where(t.scaled, 1.0 / scales, 0.0), none], axis=-1)
+        curvatures = jnp.concatenate([norms_2 / norms, jnp.zeros_like(scales), none], axis=-1)
+        return _RowState(
+            shifted=self._shifted(weight),
+            factor=jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1),
+            logs=logs[..., t.factor_column],
+            curvatures=curvatures[..., t.factor_column],
+            weights=(weight_1, weight_2),
+        )
+
+    def _chain(
+        self, rows: _RowState, bent: Float[Array, "classes blocks width"]
+    ) -> tuple[Float[Array, "globals z bins"], Float[Array, "globals globals"]]:
+        """dz/dtheta for all bins, and the second derivatives of class yields contracted with ``bent``."""
+        t = self.templates
+        size, classes = rows.logs.shape[2], t.classes.shape[1]
+        slope, bend = rows.weights
+        belongs = t.classes * rows.factor[:, None]  # block, class, row
+
+        # first derivatives: F_p u + F w'_p Delta_p
+        basis = jnp.einsum("kqs,ksp,ksb->pqkb", belongs, rows.logs, rows.shifted)
+        # an unrolled sum over the few rows reads the templates once; a dot over this middle axis is several times slower
+        by_class = sum(
+            belongs[None, :, :, s, None] * t.shifts[:, :, None, s] for s in range(t.nominal.shape[1])
+        )  # twice shapes, block, class, bin
+        by_class = jnp.reshape(by_class, (2, -1, *t.shifts.shape[1:2], classes, t.nominal.shape[2]))
+        moved = jnp.einsum("tp,tpkqb->pqkb", slope, by_class)
+        basis = basis + jnp.concatenate([moved, jnp.zeros_like(basis[:1])])[t.shape_column]
+
+        # second derivatives: F_pr u + F_p w'_r Delta_r + F_r w'_p Delta_p + F w''_p Delta_p
+        omega = jnp.einsum("kqs,qkb->ksb", t.classes, bent)
+        total = jnp.sum(omega * rows.shifted, axis=-1) * rows.factor  # block, row
+        contracted = jnp.sum(omega[None] * t.shifts, axis=-1) * rows.factor[None]
+        contracted = contracted.reshape((2, -1, *total.shape))
+        first = jnp.einsum("tp,tpks->ksp", slope, contracted)
+        first = jnp.concatenate([first, jnp.zeros((*total.shape, 1))], axis=-1)[..., t.shape_column]
+        flat_logs = rows.logs.reshape(-1, size)
+        half = flat_logs.T @ (0.5 * total[..., None] * rows.logs + first).reshape(-1, size)
+        diagonal = jnp.einsum("ks,ksp->p", total, rows.curvatures) + 2.0 * jnp.einsum("ksp,ksp->p", rows.logs, first)
+        bends = jnp.einsum("tp,tpks->p", bend, contracted)
+        diagonal = diagonal + jnp.concatenate([bends, jnp.zeros(1)])[t.shape_column]
+        hessian = jnp.where(jnp.eye(size, dtype=bool), diagonal[:, None], half + half.T)
+
+        shared = jax.nn.one_hot(self.shared_index, size, axis=0)  # global, shared, block, bin
+        basis = jnp.concatenate([basis, shared], axis=1)
+        return basis.reshape(size, basis.shape[1], -1), hessian

@@ -1,0 +1,118 @@
+"""pyhf's own log-density on its JAX backend, differentiated by JAX: any model, custom modifiers included."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import pyhf
+
+from jaxfit.arrow import ArrowMatrix, ArrowVector
+from jaxfit.typing import Array, Bool, Data, Int, Pars, Scalar
+
+__all__ = ["Reference"]
+
+_BACKEND_LOCK = threading.RLock()
+
+
+@contextmanager
+def _jax_backend() -> Iterator[None]:
+    """pyhf's JAX backend for the duration of a trace; the global backend and optimizer are put back afterwards."""
+    with _BACKEND_LOCK:
+        tensorlib, optimizer = pyhf.get_backend()
+        x64 = jax.config.jax_enable_x64
+        try:
+            pyhf.set_backend("jax", precision="64b")
+            yield
+        finally:
+            pyhf.set_backend(tensorlib, optimizer)
+            jax.config.update("jax_enable_x64", x64)  # pyhf switches it on for the whole process
+
+
+class _Handle:
+    """Keeps the model out of JAX's caches: a compiled program lives longer than the model it was traced from."""
+
+    def __init__(self, model: pyhf.Model) -> None:
+        self.model = weakref.ref(model)
+
+    def logpdf(self, pars: Pars, data: Data) -> Scalar:
+        model = self.model()
+        if model is None:  # only a new trace comes here, and traces are made while the caller holds the model
+            raise ReferenceError("the pyhf model of this likelihood has been deleted")
+        with _jax_backend():
+            return jnp.asarray(model.logpdf(pars, data))[0]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Reference:
+    """See the module; implements :class:`jaxfit.likelihood.protocol.Likelihood` with everything in the border."""
+
+    order: Int[Array, "pars"]
+    handle: _Handle = field(metadata={"static": True})
+    reason: str = field(metadata={"static": True})
+
+    @classmethod
+    def of(cls, model: pyhf.Model, reason: str = "asked for") -> Reference:
+        """The reference likelihood of a model; hold on to the model while using it."""
+        return cls(jnp.arange(model.config.npars), _Handle(model), reason)
+
+    @property
+    def engine(self) -> str:
+        """Name of this implementation and why it is used."""
+        return f"reference ({self.reason})"
+
+    @property
+    def rows(self) -> Int[Array, "slots bins"]:
+        """There are no blocks."""
+        return jnp.zeros((0, 0), dtype=int)
+
+    @property
+    def kinked(self) -> Bool[Array, "globals"] | None:
+        """Not known of a model that could not be lowered."""
+        return None
+
+    def split(self, pars: Pars, padding: float = 1.0) -> ArrowVector:
+        """All parameters are in the border."""
+        return ArrowVector(pars, jnp.zeros((0, 0), pars.dtype))
+
+    def join(self, vector: ArrowVector) -> Pars:
+        """The border."""
+        return vector.border
+
+    def offset(self, data: Data) -> Scalar:
+        """Nothing is split off."""
+        return jnp.zeros((), data.dtype)
+
+    def value(self, vector: ArrowVector, data: Data) -> Scalar:
+        """NLL; infinite where pyhf's is NaN."""
+        value = -self.handle.logpdf(vector.border, data)
+        return jnp.where(jnp.isnan(value), jnp.inf, value)
+
+    def gradient(self, vector: ArrowVector, data: Data) -> ArrowVector:
+        """Gradient by reverse mode."""
+        return vector._replace(border=jax.grad(lambda pars: -self.handle.logpdf(pars, data))(vector.border))
+
+    def derivatives(self, vector: ArrowVector, data: Data, exact: Scalar) -> tuple[Scalar, ArrowVector, ArrowMatrix]:
+        """Value, gradient and exact Hessian; without ``exact`` its absolute diagonal is added, to keep it positive."""
+        hessian = jax.hessian(lambda pars: -self.handle.logpdf(pars, data))(vector.border)
+        damping = (1.0 - exact) * (jnp.abs(jnp.diag(hessian)) + 1e-6)
+        size = vector.border.shape[0]
+        matrix = ArrowMatrix(
+            hessian + jnp.diag(damping),
+            jnp.zeros((size, 0, 0)),
+            jnp.zeros((0, 0, 0)),
+            jnp.zeros((0, 0, 0)),
+            jnp.zeros((0, 0, 0)),
+        )
+        return self.value(vector, data), self.gradient(vector, data), matrix
+
+    def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:
+        """There is nothing to profile."""
+        return vector
+

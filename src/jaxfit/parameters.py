@@ -1,0 +1,118 @@
+"""The parameters of a fit: names, start values, bounds, which are fixed; overrides by name or by list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from jaxfit.errors import InputError, suggest
+from jaxfit.typing import NumpyArray, NumpyMask
+
+__all__ = ["ParameterSpace"]
+
+
+@dataclass(frozen=True)
+class ParameterSpace:
+    """All parameters of a model in pyhf's order, as a fit sees them.
+
+    Attributes:
+        names: parameter names, bin-wise ones as ``name[i]``.
+        start: start values.
+        lower: lower bounds.
+        upper: upper bounds.
+        fixed: which parameters stay at their start value.
+        poi: name of the parameter of interest, None if the model has none.
+    """
+
+    names: tuple[str, ...]
+    start: NumpyArray
+    lower: NumpyArray
+    upper: NumpyArray
+    fixed: NumpyMask
+    poi: str | None
+
+    def index(self, name: str) -> int:
+        """Position of a parameter.
+
+        Raises:
+            InputError: no parameter has this name.
+        """
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise InputError(suggest("parameter", name, self.names)) from None
+
+    def override(
+        self,
+        init_pars: Mapping[str, float] | Sequence[float] | None = None,
+        fix_pars: Mapping[str, bool | float] | Sequence[bool] | None = None,
+        par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
+    ) -> ParameterSpace:
+        """The space with some settings replaced.
+
+        Each argument is a mapping by parameter name (what is not named stays), or cabinetry's form: a list over all
+        parameters in the model's order. In a mapping of ``fix_pars`` a number fixes the parameter at that value.
+
+        Raises:
+            InputError: an unknown name, a list of the wrong length, a value that is not finite, bounds that are
+                inverted or exclude the start value.
+        """
+        start, fixed = self.start.copy(), self.fixed.copy()
+        lower, upper = self.lower.copy(), self.upper.copy()
+        for index, value in self._items("init_pars", init_pars):
+            start[index] = _number("init_pars", self.names[index], value)
+        for index, value in self._items("fix_pars", fix_pars):
+            at_value = isinstance(fix_pars, Mapping) and not isinstance(value, (bool, np.bool_))
+            fixed[index] = at_value or bool(value)
+            if at_value:
+                start[index] = _number("fix_pars", self.names[index], value)
+        for index, pair in self._items("par_bounds", par_bounds):
+            try:
+                low, high = pair
+            except (TypeError, ValueError):
+                raise InputError(f"par_bounds of {self.names[index]!r} is {pair!r}, expected (low, high)") from None
+            lower[index] = _number("par_bounds", self.names[index], low, finite=False)
+            upper[index] = _number("par_bounds", self.names[index], high, finite=False)
+        return replace(self, start=start, fixed=fixed, lower=lower, upper=upper)._checked()
+
+    def box(self) -> tuple[NumpyArray, NumpyArray]:
+        """Lower and upper bounds with fixed parameters held: both bounds at the start value."""
+        return np.where(self.fixed, self.start, self.lower), np.where(self.fixed, self.start, self.upper)
+
+    def _items(self, argument: str, given: Mapping[str, Any] | Sequence[Any] | None) -> list[tuple[int, Any]]:
+        if given is None:
+            return []
+        if isinstance(given, Mapping):
+            return [(self.index(name), value) for name, value in given.items()]
+        if len(given) != len(self.names):
+            raise InputError(
+                f"{argument} has {len(given)} entries, expected {len(self.names)}, one for every parameter "
+                "(a mapping by parameter name sets only those you mean)"
+            )
+        return list(enumerate(given))
+
+    def _checked(self) -> ParameterSpace:
+        for index in np.flatnonzero(~(self.lower <= self.upper)):
+            raise InputError(
+                f"bounds of {self.names[index]!r} are inverted: [{self.lower[index]:g}, {self.upper[index]:g}]"
+            )
+        outside = ~self.fixed & ~((self.lower <= self.start) & (self.start <= self.upper))
+        for index in np.flatnonzero(outside):
+            raise InputError(
+                f"start value {self.start[index]:g} of {self.names[index]!r} is outside its bounds "
+                f"[{self.lower[index]:g}, {self.upper[index]:g}]: change init_pars or par_bounds"
+            )
+        return self
+
+
+def _number(argument: str, name: str, value: Any, *, finite: bool = True) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{argument} of {name!r} is {value!r}, expected a number") from None
+    if np.isnan(number) or (finite and np.isinf(number)):
+        raise InputError(f"{argument} of {name!r} is {number}, expected a finite number")
+    return number

@@ -1,0 +1,57 @@
+"""What became of a fit: one enum, whose texts say what to do next."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["Status"]
+
+
+class Status(IntEnum):
+    """How a fit ended. Only the first two are a minimum that can be used without looking closer."""
+
+    OK = 0
+    OK_AT_BOUND = 1
+    NOT_CONVERGED = 2
+    STALLED = 3
+    NONFINITE = 4
+    NOT_A_MINIMUM = 5
+    SINGULAR = 6
+
+    @property
+    def converged(self) -> bool:
+        """Whether the point is a minimum within the bounds."""
+        return self <= Status.OK_AT_BOUND
+
+    @property
+    def message(self) -> str:
+        """One sentence: what happened and what to do."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    Status.OK: "converged",
+    Status.OK_AT_BOUND: (
+        "converged with parameters on their bounds: their uncertainties are those of the likelihood's curvature there; "
+        "widen par_bounds if the bound is not physical"
+    ),
+    Status.NOT_CONVERGED: (
+        "the iteration limit was reached before the EDM goal: raise maxiter, or start closer with init_pars"
+    ),
+    Status.STALLED: (
+        "no step lowers the likelihood although the EDM goal is not reached: start elsewhere with init_pars, "
+        "try solver='lbfgsb', or look for templates with discontinuities"
+    ),
+    Status.NONFINITE: (
+        "the likelihood is not finite at the start point (a negative expected yield, or data where nothing is "
+        "expected): change init_pars, or check the templates"
+    ),
+    Status.NOT_A_MINIMUM: (
+        "the point is stationary but the Hessian is not positive definite (a saddle point or a maximum): "
+        "start elsewhere with init_pars"
+    ),
+    Status.SINGULAR: (
+        "some parameters are not constrained by the data (flat directions), so there is no covariance: "
+        "fix them with fix_pars, or remove them from the model"
+    ),
+}

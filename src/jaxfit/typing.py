@@ -1,0 +1,26 @@
+"""Array shapes used in signatures.
+
+Dimension names: ``pars`` all model parameters in pyhf's order, ``data`` main and auxiliary data in pyhf's order,
+``globals`` parameters of the border and ``slots bins`` bin-wise parameters (see :mod:`jaxfit.arrow`), ``lanes``
+elements of a batch of fits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+Scalar: TypeAlias = Float[Array, ""]
+Pars: TypeAlias = Float[Array, "pars"]
+Data: TypeAlias = Float[Array, "data"]
+Globals: TypeAlias = Float[Array, "globals"]
+Bins: TypeAlias = Float[Array, "blocks width"]
+Slots: TypeAlias = Float[Array, "slots blocks width"]
+
+NumpyArray: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+NumpyMask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+__all__ = ["Array", "Bins", "Bool", "Data", "Float", "Globals", "Int", "NumpyArray", "NumpyMask", "Pars", "Scalar", "Slots"]
