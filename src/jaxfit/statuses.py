@@ -17,6 +17,7 @@ class Status(IntEnum):
     NONFINITE = 4
     NOT_A_MINIMUM = 5
     SINGULAR = 6
+    NEGATIVE_EXPECTATION = 7
 
     @property
     def converged(self) -> bool:
@@ -53,5 +54,9 @@ _MESSAGES = {
     Status.SINGULAR: (
         "some parameters are not constrained by the data (flat directions), so there is no covariance: "
         "fix them with fix_pars, or remove them from the model"
+    ),
+    Status.NEGATIVE_EXPECTATION: (
+        "the minimum lies where a bin without observed events expects a negative yield: merge or remove that bin, or "
+        "tighten par_bounds of the parameters that pull it there"
     ),
 }

@@ -9,19 +9,33 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 import jax
-import pyhf
+from pyhf import Model
 
 from jaxfit.likelihood.compact import Compact
-from jaxfit.likelihood.lowering import NotLowerable, lower, parameter_space
+from jaxfit.likelihood.lowering import NotLowerable, lower
+from jaxfit.likelihood.models import bin_name, checked_data, parameter_space, saturated_nll, unconstrained_count
 from jaxfit.likelihood.protocol import Likelihood
 from jaxfit.likelihood.reference import Reference
 
-__all__ = ["Compact", "Likelihood", "NotLowerable", "Reference", "likelihood_of", "lower", "parameter_space"]
+__all__ = [
+    "Compact",
+    "Likelihood",
+    "Model",
+    "NotLowerable",
+    "Reference",
+    "bin_name",
+    "checked_data",
+    "likelihood_of",
+    "lower",
+    "parameter_space",
+    "saturated_nll",
+    "unconstrained_count",
+]
 
-_CACHE: WeakKeyDictionary[pyhf.Model, Likelihood] = WeakKeyDictionary()
+_CACHE: WeakKeyDictionary[Model, Likelihood] = WeakKeyDictionary()
 
 
-def likelihood_of(model: pyhf.Model) -> Likelihood:
+def likelihood_of(model: Model) -> Likelihood:
     """The likelihood of a model, lowered once and kept as long as the model lives."""
     if model not in _CACHE:
         with jax.enable_x64(True):

@@ -38,7 +38,7 @@ class Rows:
     """Templates and modifiers of all rows (block, sample); indices point into the global parameters."""
 
     nominal: Float[Array, "blocks rows width"]
-    shifts: Float[Array, "twice_shapes blocks rows width"]  # symmetric parts, then antisymmetric parts
+    shifts: Float[Array, "blocks rows width twice_shapes"]  # symmetric parts, then antisymmetric parts
     shape_index: Int[Array, "shapes"]
     shape_column: Int[Array, "globals"]  # position of a global parameter among the shapes, behind their end if none
     log_hi: Float[Array, "blocks rows norms"]
@@ -79,6 +79,7 @@ class _RowState(NamedTuple):
 
     shifted: Float[Array, "blocks rows width"]  # T + sum w Delta
     factor: Float[Array, "blocks rows"]
+    safe_factor: Float[Array, "blocks rows"]  # the same, tiny where it is 0
     logs: Float[Array, "blocks rows globals"]  # F_p / F
     curvatures: Float[Array, "blocks rows globals"]  # F_pp / F
     weights: tuple[Float[Array, "two shapes"], Float[Array, "two shapes"]]  # w' and w''
@@ -95,6 +96,7 @@ class Compact:
     global_constraint: GlobalConstraint
     slot_constraint: SlotConstraint
     main: Int[Array, "blocks width"]  # position in the data, padding points behind its end
+    bins: Int[Array, "bins"]  # the inverse of main, flattened
     order: Int[Array, "pars"]
     border_rows: Int[Array, "globals"]
     slot_rows: Int[Array, "slots blocks width"]
@@ -137,14 +139,14 @@ class Compact:
         return jnp.sum(main) + jnp.sum(border) + jnp.sum(normal) + jnp.sum(poisson)
 
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
-        """Expected yields of all bins, in the order of the blocks (padding bins expect 0)."""
+        """Expected yields of all bins, in the order of the data."""
         vector = self.split(pars)
-        return self._yields(self._class_yields(vector.border), self._factors(vector)).ravel()
+        return self._yields(self._class_yields(self._rows_at(vector.border)), self._factors(vector)).ravel()[self.bins]
 
     def value(self, vector: ArrowVector, data: Data) -> Scalar:
         """NLL minus offset."""
         n, aux = self._observed(data)
-        nu = self._yields(self._class_yields(vector.border), self._factors(vector))
+        nu = self._yields(self._class_yields(self._rows_at(vector.border)), self._factors(vector))
         return self._sum_terms(vector, n, aux, data, nu)
 
     def gradient(self, vector: ArrowVector, data: Data) -> ArrowVector:
@@ -155,7 +157,7 @@ class Compact:
         """Value, gradient, and Hessian (``exact`` 1) or its Fisher approximation (``exact`` 0)."""
         n, aux = self._observed(data)
         rows = self._rows_at(vector.border)
-        yields = jnp.einsum("kqs,ks,ksb->qkb", self.templates.classes, rows.factor, rows.shifted)
+        yields = self._class_yields(rows)
         factors = self._factors(vector)
         own = self.slot_rows.shape[0]
 
@@ -180,7 +182,11 @@ class Compact:
         bent = exact * first
         term_1, term_2 = self._slot_slopes(vector, aux)
 
-        basis, row_hessian = self._chain(rows, bent[None] * product)
+        basis = self._basis(rows)
+        # two thirds of an iteration are done before the exact Hessian is wanted
+        row_hessian = jax.lax.cond(
+            exact > 0, self._bending, lambda *_: jnp.zeros((basis.shape[0],) * 2, basis.dtype), rows, bent[None] * product
+        )
         flat = (nu.size,)
         second, bent = second[None, None], bent[None, None]
         core = second * by_z[:, None] * by_z[None] + bent * twice_zz
@@ -208,7 +214,7 @@ class Compact:
         if own == 0:
             return vector
         n, aux = self._observed(data)
-        yields = self._class_yields(vector.border)
+        yields = self._class_yields(self._rows_at(vector.border))
         slots = self.slot_constraint
         low, high = lower.blocks.reshape(self.slot_rows.shape), upper.blocks.reshape(self.slot_rows.shape)
         factors = self._factors(vector)
@@ -286,17 +292,11 @@ class Compact:
 
     def _shifted(self, weights: Float[Array, "two shapes"]) -> Float[Array, "blocks rows width"]:
         shifts = self.templates.shifts
-        moved = weights.ravel() @ shifts.reshape(shifts.shape[0], self.templates.nominal.size)
+        moved = shifts.reshape(self.templates.nominal.size, shifts.shape[-1]) @ weights.ravel()
         return self.templates.nominal + moved.reshape(self.templates.nominal.shape)
 
-    def _class_yields(self, theta: Globals) -> Float[Array, "classes blocks width"]:
-        t = self.templates
-        alpha = jnp.broadcast_to(theta[t.norm_index], t.log_hi.shape)
-        norms = interpolation.factor(t.factor_code, alpha, t.log_hi, t.log_lo, t.poly)
-        scales = jnp.where(t.scaled, theta[t.scale_index][None, None], 1.0)
-        factor = jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1)
-        shifted = self._shifted(interpolation.shape(t.shape_code, theta[t.shape_index]))
-        return jnp.einsum("kqs,ks,ksb->qkb", t.classes, factor, shifted)
+    def _class_yields(self, rows: _RowState) -> Float[Array, "classes blocks width"]:
+        return jnp.einsum("kqs,ks,ksb->qkb", self.templates.classes, rows.factor, rows.shifted)
 
     def _rows_at(self, theta: Globals) -> _RowState:
         t = self.templates
@@ -308,51 +308,56 @@ class Compact:
             lambda alpha: interpolation.factor(t.factor_code, alpha, t.log_hi, t.log_lo, t.poly), alpha
         )
         scales = jnp.where(t.scaled, theta[t.scale_index][None, None], 1.0)
+        factor = jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1)
         norms, scales = (jnp.where(f == 0, _TINY, f) for f in (norms, scales))
         none = jnp.zeros((*t.nominal.shape[:2], 1))
         logs = jnp.concatenate([norms_1 / norms, jnp.where(t.scaled, 1.0 / scales, 0.0), none], axis=-1)
         curvatures = jnp.concatenate([norms_2 / norms, jnp.zeros_like(scales), none], axis=-1)
         return _RowState(
             shifted=self._shifted(weight),
-            factor=jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1),
+            factor=factor,
+            safe_factor=jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1),
             logs=logs[..., t.factor_column],
             curvatures=curvatures[..., t.factor_column],
             weights=(weight_1, weight_2),
         )
 
-    def _chain(
-        self, rows: _RowState, bent: Float[Array, "classes blocks width"]
-    ) -> tuple[Float[Array, "globals z bins"], Float[Array, "globals globals"]]:
-        """dz/dtheta for all bins, and the second derivatives of class yields contracted with ``bent``."""
+    def _basis(self, rows: _RowState) -> Float[Array, "globals z bins"]:
+        """dz/dtheta for all bins: F_p u + F w'_p Delta_p for class yields, a selection for shared factors."""
         t = self.templates
-        size, classes = rows.logs.shape[2], t.classes.shape[1]
-        slope, bend = rows.weights
-        belongs = t.classes * rows.factor[:, None]  # block, class, row
-
-        # first derivatives: F_p u + F w'_p Delta_p
+        size = rows.logs.shape[2]
+        belongs = t.classes * rows.safe_factor[:, None]  # block, class, row
         basis = jnp.einsum("kqs,ksp,ksb->pqkb", belongs, rows.logs, rows.shifted)
-        # an unrolled sum over the few rows reads the templates once; a dot over this middle axis is several times slower
-        by_class = sum(
-            belongs[None, :, :, s, None] * t.shifts[:, :, None, s] for s in range(t.nominal.shape[1])
-        )  # twice shapes, block, class, bin
-        by_class = jnp.reshape(by_class, (2, -1, *t.shifts.shape[1:2], classes, t.nominal.shape[2]))
-        moved = jnp.einsum("tp,tpkqb->pqkb", slope, by_class)
-        basis = basis + jnp.concatenate([moved, jnp.zeros_like(basis[:1])])[t.shape_column]
-
-        # second derivatives: F_pr u + F_p w'_r Delta_r + F_r w'_p Delta_p + F w''_p Delta_p
-        omega = jnp.einsum("kqs,qkb->ksb", t.classes, bent)
-        total = jnp.sum(omega * rows.shifted, axis=-1) * rows.factor  # block, row
-        contracted = jnp.sum(omega[None] * t.shifts, axis=-1) * rows.factor[None]
-        contracted = contracted.reshape((2, -1, *total.shape))
-        first = jnp.einsum("tp,tpks->ksp", slope, contracted)
-        first = jnp.concatenate([first, jnp.zeros((*total.shape, 1))], axis=-1)[..., t.shape_column]
-        flat_logs = rows.logs.reshape(-1, size)
-        half = flat_logs.T @ (0.5 * total[..., None] * rows.logs + first).reshape(-1, size)
-        diagonal = jnp.einsum("ks,ksp->p", total, rows.curvatures) + 2.0 * jnp.einsum("ksp,ksp->p", rows.logs, first)
-        bends = jnp.einsum("tp,tpks->p", bend, contracted)
-        diagonal = diagonal + jnp.concatenate([bends, jnp.zeros(1)])[t.shape_column]
-        hessian = jnp.where(jnp.eye(size, dtype=bool), diagonal[:, None], half + half.T)
-
+        moved = _weighted(rows.weights[0], jnp.einsum("kqs,ksbz->kqbz", belongs, t.shifts))  # block, class, bin, shape
+        moved = jnp.concatenate([jnp.transpose(moved, (3, 1, 0, 2)), jnp.zeros_like(basis[:1])])
         shared = jax.nn.one_hot(self.shared_index, size, axis=0)  # global, shared, block, bin
-        basis = jnp.concatenate([basis, shared], axis=1)
-        return basis.reshape(size, basis.shape[1], -1), hessian
+        basis = jnp.concatenate([basis + moved[t.shape_column], shared], axis=1)
+        return basis.reshape(size, basis.shape[1], -1)
+
+    def _bending(
+        self, rows: _RowState, slopes: Float[Array, "classes blocks width"]
+    ) -> Float[Array, "globals globals"]:
+        """Second derivatives of the class yields, contracted with the NLL's slopes by them.
+
+        Per row F_pr u + F_p w'_r Delta_r + F_r w'_p Delta_p + F w''_p Delta_p.
+        """
+        t = self.templates
+        size = rows.logs.shape[2]
+        omega = jnp.einsum("kqs,qkb->ksb", t.classes, slopes) * rows.safe_factor[..., None]
+        total = jnp.sum(omega * rows.shifted, axis=-1)  # block, row
+        contracted = jnp.einsum("ksb,ksbz->ksz", omega, t.shifts)
+        first = _weighted(rows.weights[0], contracted)
+        first = jnp.concatenate([first, jnp.zeros((*total.shape, 1))], axis=-1)[..., t.shape_column]
+        logs = rows.logs.reshape(-1, size)
+        half = logs.T @ (0.5 * total[..., None] * rows.logs + first).reshape(-1, size)
+        diagonal = jnp.einsum("ks,ksp->p", total, rows.curvatures) + 2.0 * jnp.einsum("ksp,ksp->p", rows.logs, first)
+        bends = jnp.sum(_weighted(rows.weights[1], contracted), axis=(0, 1))
+        diagonal = diagonal + jnp.concatenate([bends, jnp.zeros(1)])[t.shape_column]
+        return jnp.where(jnp.eye(size, dtype=bool), diagonal[:, None], half + half.T)
+
+
+def _weighted(weights: Float[Array, "two shapes"], templates: Float[Array, "... twice_shapes"]) -> Float[Array, "... shapes"]:
+    """Symmetric and antisymmetric parts of the shifts, in their weights."""
+    symmetric, antisymmetric = jnp.split(templates, 2, axis=-1)
+    leading = (1,) * (templates.ndim - 1)
+    return weights[0].reshape(*leading, -1) * symmetric + weights[1].reshape(*leading, -1) * antisymmetric

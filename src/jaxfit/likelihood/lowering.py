@@ -11,10 +11,10 @@ import pyhf
 
 from jaxfit.likelihood import interpolation
 from jaxfit.likelihood.compact import Compact, GlobalConstraint, Rows, SlotConstraint
-from jaxfit.parameters import ParameterSpace
+from jaxfit.likelihood.models import constraint_table
 from jaxfit.typing import NumpyArray
 
-__all__ = ["NotLowerable", "lower", "parameter_space"]
+__all__ = ["NotLowerable", "lower"]
 
 _GAMMAS = ("staterror", "shapesys", "shapefactor")
 _SCALES = ("normfactor", "lumi")
@@ -23,20 +23,6 @@ _KNOWN = frozenset({*_GAMMAS, *_SCALES, "normsys", "histosys"})
 
 class NotLowerable(Exception):
     """The model holds something that only pyhf itself can evaluate; the text says what."""
-
-
-def parameter_space(model: pyhf.Model) -> ParameterSpace:
-    """Names, start values, bounds and fixed parameters that a model suggests."""
-    config = model.config
-    bounds = np.array(config.suggested_bounds(), dtype=float).reshape(-1, 2)
-    return ParameterSpace(
-        names=tuple(config.par_names),
-        start=np.array(config.suggested_init(), dtype=float),
-        lower=bounds[:, 0],
-        upper=bounds[:, 1],
-        fixed=np.array(config.suggested_fixed(), dtype=bool),
-        poi=config.poi_name,
-    )
 
 
 def lower(model: pyhf.Model) -> Compact:
@@ -99,13 +85,15 @@ class _Lowering:
         ])  # fmt: skip
         slot_rows = self._slot_rows()
         positions = {row: i for i, row in enumerate([*self.globals, *slot_rows.ravel()])}
+        main = self._main()
         return Compact(
             templates=self._rows(classes, factor_code, shape_code),
             members=members,
             shared_index=self._shared_index(),
             global_constraint=self._global_constraint(),
             slot_constraint=self._slot_constraint(slot_rows),
-            main=self._main(),
+            main=main,
+            bins=np.argsort(main, axis=None, kind="stable")[: self.config.nmaindata],
             order=np.array([positions[i] for i in range(self.config.npars)]),
             border_rows=np.array(self.globals, dtype=int),
             slot_rows=slot_rows,
@@ -218,28 +206,12 @@ class _Lowering:
 
     # -- constraints --------------------------------------------------------------------------------------------------
 
-    def _constraints(self) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
-        """Per parameter (with one entry more for padding): kind (0 none, 1 normal, 2 Poisson), aux, sigma, tau."""
-        kind = np.zeros(self.config.npars + 1, dtype=int)
-        aux = np.full(self.config.npars + 1, self.config.nmaindata + self.config.nauxdata)
-        sigma, tau = np.ones(self.config.npars + 1), np.ones(self.config.npars + 1)
-        position = self.config.nmaindata
-        for name in self.config.auxdata_order:
-            paramset, where = self.config.param_set(name), self.config.par_slice(name)
-            aux[where] = np.arange(position, position + paramset.n_parameters)
-            position += paramset.n_parameters
-            if paramset.pdf_type == "normal":
-                kind[where], sigma[where] = 1, paramset.width()
-            else:
-                kind[where], tau[where] = 2, paramset.factors
-        return kind, aux, sigma, tau
-
     def _global_constraint(self) -> GlobalConstraint:
-        kind, aux, sigma, _ = self._constraints()
+        kind, aux, sigma, _ = constraint_table(self.config)
         return GlobalConstraint(aux[self.globals], np.where(kind == 1, sigma, np.inf)[self.globals])  # type: ignore[arg-type]
 
     def _slot_constraint(self, rows: NumpyArray) -> SlotConstraint:
-        kind, aux, sigma, tau = self._constraints()
+        kind, aux, sigma, tau = constraint_table(self.config)
         return SlotConstraint(aux[rows], kind[rows] == 1, kind[rows] == 2, sigma[rows], tau[rows])  # type: ignore[arg-type]
 
     # -- templates ----------------------------------------------------------------------------------------------------
@@ -247,7 +219,7 @@ class _Lowering:
     def _rows(self, classes: NumpyArray, factor_code: str, shape_code: str) -> Rows:
         shape = (len(self.blocks), self.samples)
         nominal = np.zeros((*shape, self.width))
-        shifts = np.zeros((2, len(self.shapes), *shape, self.width))
+        shifts = np.zeros((*shape, self.width, 2, len(self.shapes)))
         log_hi, log_lo = np.zeros((*shape, len(self.norms))), np.zeros((*shape, len(self.norms)))
         scaled = np.zeros((*shape, len(self.scales)), dtype=bool)
         par = {name: self.config.par_slice(name).start for name in self.config.par_order}
@@ -262,7 +234,7 @@ class _Lowering:
                 for (kind, name), modifier in self.modifiers[channel][row].items():
                     if kind == "histosys":
                         i = column[kind][par[name]]
-                        shifts[:, i, block, row, :size] = _shift_templates(modifier["data"], nominal[here][:size], bins)
+                        shifts[here][:size, :, i] = _shift_templates(modifier["data"], nominal[here][:size], bins)
                     elif kind == "normsys":
                         i = column[kind][par[name]]
                         log_hi[here][i], log_lo[here][i] = np.log([modifier["data"]["hi"], modifier["data"]["lo"]])
@@ -278,7 +250,7 @@ class _Lowering:
 
         return Rows(  # type: ignore[arg-type]
             nominal=nominal,
-            shifts=shifts.reshape(-1, *shifts.shape[2:]),
+            shifts=shifts.reshape(*nominal.shape, 2 * len(self.shapes)),
             shape_index=positions(self.shapes),
             shape_column=columns(self.shapes),
             log_hi=log_hi,
@@ -296,4 +268,4 @@ class _Lowering:
 
 def _shift_templates(data: Mapping[str, Any], nominal: NumpyArray, bins: slice) -> NumpyArray:
     hi, lo = np.asarray(data["hi_data"][bins], dtype=float), np.asarray(data["lo_data"][bins], dtype=float)
-    return np.stack([0.5 * (hi - lo), 0.5 * (hi + lo) - nominal])
+    return np.stack([0.5 * (hi - lo), 0.5 * (hi + lo) - nominal], axis=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from jaxfit.arrow import ArrowMatrix, ArrowVector
-from jaxfit.typing import Array, Bool, Data, Int, Pars, Scalar
+from jaxfit.typing import Array, Bool, Data, Float, Int, Pars, Scalar
 
 __all__ = ["Likelihood"]
 
@@ -58,6 +58,10 @@ class Likelihood(Protocol):
 
     def derivatives(self, vector: ArrowVector, data: Data, exact: Scalar) -> tuple[Scalar, ArrowVector, ArrowMatrix]:
         """Value, gradient and Hessian; with ``exact`` 0 the always positive Fisher approximation of the Hessian."""
+        ...
+
+    def expected(self, pars: Pars) -> Float[Array, "bins"]:
+        """Expected yields of all bins, in the order of the data."""
         ...
 
     def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:

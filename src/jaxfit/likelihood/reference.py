@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import pyhf
 
 from jaxfit.arrow import ArrowMatrix, ArrowVector
-from jaxfit.typing import Array, Bool, Data, Int, Pars, Scalar
+from jaxfit.typing import Array, Bool, Data, Float, Int, Pars, Scalar
 
 __all__ = ["Reference"]
 
@@ -25,7 +25,7 @@ def _jax_backend() -> Iterator[None]:
     """pyhf's JAX backend for the duration of a trace; the global backend and optimizer are put back afterwards."""
     with _BACKEND_LOCK:
         tensorlib, optimizer = pyhf.get_backend()
-        x64 = jax.config.jax_enable_x64
+        x64 = jax.config.read("jax_enable_x64")
         try:
             pyhf.set_backend("jax", precision="64b")
             yield
@@ -41,11 +41,18 @@ class _Handle:
         self.model = weakref.ref(model)
 
     def logpdf(self, pars: Pars, data: Data) -> Scalar:
+        with _jax_backend():
+            return jnp.asarray(self._model().logpdf(pars, data))[0]
+
+    def expected(self, pars: Pars) -> Float[Array, "bins"]:
+        with _jax_backend():
+            return jnp.asarray(self._model().expected_data(pars, include_auxdata=False))
+
+    def _model(self) -> pyhf.Model:
         model = self.model()
         if model is None:  # only a new trace comes here, and traces are made while the caller holds the model
             raise ReferenceError("the pyhf model of this likelihood has been deleted")
-        with _jax_backend():
-            return jnp.asarray(model.logpdf(pars, data))[0]
+        return model
 
 
 @jax.tree_util.register_dataclass
@@ -111,6 +118,10 @@ class Reference:
             jnp.zeros((0, 0, 0)),
         )
         return self.value(vector, data), self.gradient(vector, data), matrix
+
+    def expected(self, pars: Pars) -> Float[Array, "bins"]:
+        """Expected yields of all bins."""
+        return self.handle.expected(pars)
 
     def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:
         """There is nothing to profile."""

@@ -1,0 +1,111 @@
+"""The maximum likelihood fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from jaxfit.inference.goodness import goodness_of_fit as goodness
+from jaxfit.inference.uncertainties import uncertainties
+from jaxfit.likelihood import Likelihood, Model, bin_name, checked_data, likelihood_of, parameter_space
+from jaxfit.minimization import Problems, edm_goal, minimize
+from jaxfit.results import FitResults
+from jaxfit.statuses import Status
+from jaxfit.typing import NumpyArray
+
+__all__ = ["FitWarning", "fit"]
+
+
+class FitWarning(UserWarning):
+    """A fit that did not end in a minimum that can be used; the text says what to do."""
+
+
+def fit(
+    model: Model,
+    data: Sequence[float],
+    *,
+    minos: str | Sequence[str] | None = None,
+    goodness_of_fit: bool = False,
+    init_pars: Mapping[str, float] | Sequence[float] | None = None,
+    fix_pars: Mapping[str, bool | float] | Sequence[bool] | None = None,
+    par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
+    strategy: Literal[0, 1, 2] | None = None,
+    maxiter: int | None = None,
+    tolerance: float | None = None,
+    custom_fit: bool = False,
+    solver: str = "newton",
+) -> FitResults:
+    """Fit a model to data, with the signature of ``cabinetry.fit.fit``.
+
+    Args:
+        model: a pyhf model with any interpolation codes and modifiers.
+        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        minos: not available yet, must be None.
+        goodness_of_fit: also find the p-value of the saturated model.
+        init_pars: start values, as a mapping by parameter name or a list over all parameters; default the model's.
+        fix_pars: which parameters to hold at their start value; in a mapping a number holds the parameter at that value.
+        par_bounds: bounds as (low, high); default the model's.
+        strategy: accepted for cabinetry's sake, without meaning here (derivatives are always exact).
+        maxiter: most evaluations of the derivatives; default 100 (for jaxopt's first-order solvers several thousand).
+        tolerance: the fit ends at EDM < 0.002 * tolerance as in MINUIT; default an EDM of 1e-8.
+        custom_fit: accepted for cabinetry's sake, without meaning here.
+        solver: "newton", or one of jaxopt's: "lbfgsb", "bfgs", "projected_gradient", "scipy".
+
+    Returns:
+        The best fit, uncertainties from the Hessian over all parameters, and how the fit ended.
+
+    Raises:
+        InputError: data or settings that do not fit the model; the text names the place.
+
+    Warns:
+        FitWarning: the fit did not end in a minimum; ``status`` of the result says the same.
+    """
+    if minos is not None:
+        raise NotImplementedError("minos is not available yet: jaxfit.scan gives the profile likelihood of a parameter")
+    likelihood, space = likelihood_of(model), parameter_space(model)
+    space, observed = space.override(init_pars, fix_pars, par_bounds), checked_data(model, data)
+    lower, upper = space.box()
+    problem = Problems(observed[None], space.start[None], lower[None], upper[None])
+    minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, tolerance=tolerance)
+    pars = np.asarray(minima.pars[0])
+    around = uncertainties(likelihood, space, pars, observed, Status(int(minima.status[0])))
+
+    notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected)]
+    if not around.status.converged:
+        notes.insert(0, around.status.message)
+        warnings.warn(f"{around.status.name}: {'; '.join(notes)}", FitWarning, stacklevel=2)
+    on_bound = (lower < upper) & ((pars <= lower) | (pars >= upper))
+    twice_nll = 2.0 * around.nll
+    return FitResults(
+        bestfit=pars,
+        uncertainty=around.sigma,
+        labels=list(space.names),
+        corr_mat=around.correlation,
+        best_twice_nll=twice_nll,
+        goodness_of_fit=goodness(model, observed, twice_nll) if goodness_of_fit else -1,
+        status=around.status,
+        edm=float(minima.edm[0]),
+        edm_goal=edm_goal(tolerance),
+        iterations=int(minima.iterations[0]),
+        at_bound=tuple(space.names[i] for i in np.flatnonzero(on_bound)),
+        warnings=tuple(notes),
+        engine=likelihood.engine,
+        solver=solver,
+    )
+
+
+def _remarks(model: Model, likelihood: Likelihood, pars: NumpyArray, expected: NumpyArray) -> list[str]:
+    """What a user should know of the best-fit point, beyond its status."""
+    remarks = [
+        f"negative yield {expected[index]:.4g} expected in {bin_name(model, int(index))}"
+        for index in np.flatnonzero(expected < 0)
+    ]
+    if likelihood.kinked is not None:
+        kinked = np.append(np.asarray(likelihood.kinked), np.zeros(likelihood.rows.size, dtype=bool))
+        stuck = [model.config.par_names[i] for i in np.flatnonzero((pars == 0) & kinked[np.asarray(likelihood.order)])]
+        if stuck:
+            remarks.append(f"at the kink of their interpolation, where the Hessian is one-sided: {', '.join(stuck)}")
+    return remarks

@@ -1,0 +1,77 @@
+"""Uncertainties and correlations of all parameters from the Hessian at the minimum."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxfit.likelihood import Likelihood
+from jaxfit.minimization import curvature, hessian
+from jaxfit.parameters import ParameterSpace
+from jaxfit.statuses import Status
+from jaxfit.typing import NumpyArray, NumpyMask
+
+__all__ = ["Uncertainties", "uncertainties"]
+
+_FLAT = 1e10  # variance in units of the conditional variance above which a parameter is not constrained at all
+
+
+class Uncertainties(NamedTuple):
+    """Widths and correlations around a minimum (NaN where there are none), and what is wrong with them."""
+
+    nll: float
+    expected: NumpyArray
+    sigma: NumpyArray
+    correlation: NumpyArray
+    status: Status
+    warnings: tuple[str, ...]
+
+
+def uncertainties(
+    likelihood: Likelihood, space: ParameterSpace, pars: NumpyArray, data: NumpyArray, status: Status
+) -> Uncertainties:
+    """Invert the Hessian over all parameters that are not fixed; those on a bound too, as long as it is positive.
+
+    Fixed parameters have width 0 and zero rows and columns in the correlation matrix. ``status`` is the minimiser's;
+    it becomes SINGULAR or NOT_A_MINIMUM where the Hessian says so.
+    """
+    lower, upper = space.box()
+    free = lower < upper
+    inside = free & (pars > lower) & (pars < upper)
+    warnings: tuple[str, ...] = ()
+    result = curvature(likelihood, pars, free, data)
+    if not result.positive and (inside < free).any():
+        result = curvature(likelihood, pars, inside, data)
+        if result.positive:
+            warnings = (f"not curved on a bound, so without uncertainty: {_names(space, inside < free)}",)
+    sigma, correlation = np.asarray(result.sigma), np.asarray(result.correlation)
+    # rounding can give a singular matrix a Cholesky factor; the widths then give it away
+    flat = sigma**2 * np.asarray(result.diagonal) > _FLAT
+    if not result.positive or flat.any():
+        sigma = np.where(free, np.nan, 0.0)
+        correlation = np.where(free[:, None] & free, np.nan, 0.0)
+        if status.converged or status == Status.SINGULAR:
+            status, names = _diagnose(hessian(likelihood, pars, data), space, inside)
+            warnings = (f"no covariance, the likelihood is {names}",)
+    elif warnings:
+        sigma = np.where(inside < free, np.nan, sigma)
+    return Uncertainties(float(result.nll), np.asarray(result.expected), sigma, correlation, status, warnings)
+
+
+def _diagnose(dense: NumpyArray, space: ParameterSpace, inside: NumpyMask) -> tuple[Status, str]:
+    """Whether a Hessian without an inverse has a downward or a flat direction, and along which parameters."""
+    where = np.flatnonzero(inside)
+    scale = np.sqrt(np.abs(np.diag(dense)[where]))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(dense[np.ix_(where, where)] / np.outer(scale, scale))
+    involved = np.zeros_like(inside)
+    involved[where[np.abs(vectors[:, 0]) > 0.1]] = True
+    if values[0] < -1e-8:
+        return Status.NOT_A_MINIMUM, f"curved downwards along {_names(space, involved)}"
+    return Status.SINGULAR, f"flat along {_names(space, involved)}"
+
+
+def _names(space: ParameterSpace, mask: NumpyMask) -> str:
+    names = [space.names[i] for i in np.flatnonzero(mask)]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,0 +1,229 @@
+"""A batch of fit problems in, a batch of minima out: the only ``jit``, the only chunking.
+
+Everything that differs from fit to fit (data, start point, bounds, which parameters are fixed) is an array. A batch is
+padded to one of a few sizes and its true length passed in as a number, so that neither a new length nor a new fixed
+set compiles anything.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxfit.errors import InputError, suggest
+from jaxfit.likelihood import Likelihood
+from jaxfit.solvers import SOLVERS, STOCK, Newton, run_scipy, run_stock
+from jaxfit.statuses import Status
+from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, Pars, Scalar
+
+__all__ = ["EDM_GOAL", "Curvature", "Minima", "Problems", "curvature", "edm_goal", "hessian", "minimize"]
+
+EDM_GOAL = 1e-8
+_MAXITER = {"newton": 100, "lbfgsb": 5_000, "bfgs": 5_000, "projected_gradient": 20_000, "scipy": 5_000}
+_SIZES = (1, 16, 64, 256, 1024)  # lanes of a compiled program
+
+
+class Problems(NamedTuple):
+    """Fit problems, one a lane; a parameter is fixed where its bounds are equal."""
+
+    data: Float[Array, "lanes data"] | NumpyArray
+    start: Float[Array, "lanes pars"] | NumpyArray
+    lower: Float[Array, "lanes pars"] | NumpyArray
+    upper: Float[Array, "lanes pars"] | NumpyArray
+
+
+class Minima(NamedTuple):
+    """What became of the lanes; ``nll`` includes all constants, ``edm`` is MINUIT's for 2 NLL."""
+
+    pars: Float[Array, "lanes pars"] | NumpyArray
+    nll: Float[Array, "lanes"] | NumpyArray
+    edm: Float[Array, "lanes"] | NumpyArray
+    iterations: Int[Array, "lanes"] | NumpyArray
+    status: Int[Array, "lanes"] | NumpyArray
+
+
+class Curvature(NamedTuple):
+    """The likelihood around one point: NLL, widths and correlations, the Hessian's diagonal, expected yields."""
+
+    nll: Scalar
+    sigma: Pars
+    correlation: Float[Array, "pars pars"]
+    diagonal: Pars
+    positive: Bool[Array, ""]
+    expected: Float[Array, "bins"]
+
+
+def edm_goal(tolerance: float | None) -> float:
+    """MINUIT's meaning of a tolerance, EDM < 0.002 * tolerance; 1e-8 if none is given."""
+    return EDM_GOAL if tolerance is None else 0.002 * tolerance
+
+
+def minimize(
+    likelihood: Likelihood,
+    problems: Problems,
+    *,
+    solver: str = "newton",
+    maxiter: int | None = None,
+    tolerance: float | None = None,
+) -> Minima:
+    """Solve a batch of problems.
+
+    Args:
+        likelihood: shared by all lanes.
+        problems: arrays with a leading axis of lanes.
+        solver: "newton", or one of jaxopt's: "lbfgsb", "bfgs", "projected_gradient", "scipy".
+        maxiter: most iterations, default by solver (100 for newton).
+        tolerance: EDM goal as in MINUIT, 0.002 * tolerance; default an EDM of 1e-8.
+
+    Raises:
+        InputError: unknown solver.
+    """
+    if solver not in SOLVERS:
+        raise InputError(suggest("solver", solver, SOLVERS))
+    limit, goal = maxiter or _MAXITER[solver], edm_goal(tolerance)
+    lanes, size = len(problems.start), _SIZES[-1]
+    with jax.enable_x64(True):
+        if solver == "scipy":
+            one_by_one = [_solve_on_host(likelihood, Problems(*(a[i] for a in problems)), limit, goal) for i in range(lanes)]
+            return _stack(one_by_one)
+        parts = []
+        for first in range(0, lanes, size):
+            part = Problems(*(np.asarray(a[first : first + size], dtype=float) for a in problems))
+            number = len(part.start)
+            padded = next(n for n in _SIZES if n >= number)
+            part = Problems(*(np.concatenate([a, np.repeat(a[:1], padded - number, axis=0)]) for a in part))
+            minima = _solve_batch(likelihood, part, number, solver, limit, goal, _width(padded))
+            parts.append(Minima(*(np.asarray(a)[:number] for a in minima)))
+    return parts[0] if len(parts) == 1 else Minima(*(np.concatenate(a) for a in zip(*parts, strict=True)))
+
+
+def curvature(likelihood: Likelihood, pars: NumpyArray, free: NumpyArray, data: NumpyArray) -> Curvature:
+    """NLL, expected yields and inverse Hessian over the ``free`` parameters (zero elsewhere) at a point."""
+    with jax.enable_x64(True):
+        return _curvature(likelihood, pars, np.asarray(free, dtype=float), data)
+
+
+def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
+    """The dense Hessian of the NLL over all parameters, for a diagnosis."""
+    with jax.enable_x64(True):
+        dense = np.asarray(_hessian(likelihood, pars, data))
+        order = np.asarray(likelihood.order)
+    return dense[np.ix_(order, order)]
+
+
+def _width(lanes: int) -> int:
+    """Lanes that advance together: on a CPU each lane by itself, which stops when it is done; elsewhere all."""
+    return 1 if jax.default_backend() == "cpu" else lanes
+
+
+@partial(jax.jit, static_argnames=("solver", "maxiter", "goal", "width"))
+def _solve_batch(
+    likelihood: Likelihood, problems: Problems, number: int, solver: str, maxiter: int, goal: float, width: int
+) -> Minima:
+    solve = partial(_solve, likelihood, solver=solver, maxiter=maxiter, goal=goal)
+    chunks = jax.tree.map(lambda a: a.reshape(-1, width, *a.shape[1:]), problems)
+
+    def body(i: Int[Array, ""], minima: Minima) -> Minima:
+        chunk = jax.tree.map(lambda a: a[i], chunks)
+        if width == 1:
+            solved = jax.tree.map(lambda a: a[None], solve(jax.tree.map(lambda a: a[0], chunk)))
+        else:
+            solved = jax.vmap(solve)(chunk)
+        return jax.tree.map(lambda all_, a: all_.at[i].set(a), minima, solved)
+
+    shapes = jax.eval_shape(jax.vmap(solve), jax.tree.map(lambda a: a[0], chunks))
+    empty = jax.tree.map(lambda a: jnp.zeros((len(chunks.start), *a.shape), a.dtype), shapes)
+    minima = jax.lax.fori_loop(0, (number + width - 1) // width, body, empty)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), minima)
+
+
+def _solve(likelihood: Likelihood, problem: Problems, *, solver: str, maxiter: int, goal: float) -> Minima:
+    """One lane."""
+    data, start, lower, upper = problem
+    box = likelihood.split(lower), likelihood.split(upper)
+    point = likelihood.split(jnp.clip(start, lower, upper))
+    if solver in STOCK:
+        pars, iterations = run_stock(
+            solver, _function, start, lower, upper, _scale(likelihood, start, lower, upper, data), likelihood, data,
+            maxiter=maxiter,
+        )  # fmt: skip
+        return _judge(likelihood, problem, pars, iterations, goal)
+    newton = Newton(
+        derivatives=lambda x, exact, likelihood, data: likelihood.derivatives(x, data, exact),
+        profile=lambda x, low, high, likelihood, data: likelihood.profile(x, low, high, data),
+        gradient=lambda x, likelihood, data: likelihood.gradient(x, data),
+        kinked=None if likelihood.kinked is None else lambda likelihood, data: likelihood.kinked,
+        maxiter=maxiter,
+        tol=goal,
+        implicit_diff=False,
+    )
+    solution, state = newton.run(point, box, likelihood, data)
+    pars = likelihood.join(solution)
+    status = _refine_status(likelihood, pars, lower, upper, state.status)
+    return Minima(pars, state.value + likelihood.offset(data), state.error, state.iter_num, status)
+
+
+def _solve_on_host(likelihood: Likelihood, problem: Problems, maxiter: int, goal: float) -> Minima:
+    data, start, lower, upper = (jnp.asarray(a, dtype=float) for a in problem)
+    scale = _scale(likelihood, start, lower, upper, data)
+    pars, iterations = run_scipy(_function, start, lower, upper, scale, likelihood, data, maxiter=maxiter)
+    return jax.jit(_judge)(likelihood, Problems(data, start, lower, upper), pars, iterations, goal)
+
+
+def _stack(minima: list[Minima]) -> Minima:
+    return Minima(*(np.stack([np.asarray(a) for a in field]) for field in zip(*minima, strict=True)))
+
+
+def _function(pars: Pars, likelihood: Likelihood, data: Data) -> Scalar:
+    return likelihood.value(likelihood.split(pars), data)
+
+
+def _scale(likelihood: Likelihood, start: Pars, lower: Pars, upper: Pars, data: Data) -> Pars:
+    """Width of the likelihood along each parameter at the start point, as far as it has one."""
+    diagonal = likelihood.derivatives(likelihood.split(start), data, jnp.asarray(0.0))[2].diagonal()
+    curved = likelihood.join(diagonal)
+    return jnp.where(jnp.isfinite(curved) & (curved > 0), jax.lax.rsqrt(jnp.where(curved > 0, curved, 1.0)), 1.0)
+
+
+def _judge(likelihood: Likelihood, problem: Problems, pars: Pars, iterations: Int[Array, ""], goal: float) -> Minima:
+    """EDM and status of a point that a solver without second derivatives calls a minimum."""
+    data, _, lower, upper = problem
+    value, gradient, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
+    slopes = likelihood.join(gradient)
+    held = (lower >= upper) | ((pars <= lower) & (slopes > 0)) | ((pars >= upper) & (slopes < 0))
+    factor = matrix.factor(likelihood.split(jnp.where(held, 0.0, 1.0), padding=0.0))
+    edm = gradient.dot(factor.solve(gradient))
+    status = jnp.where(edm <= goal, Status.OK, Status.NOT_CONVERGED)
+    status = jnp.where(factor.positive, status, Status.NOT_A_MINIMUM)
+    status = jnp.where(jnp.isfinite(value), status, Status.NONFINITE)
+    status = _refine_status(likelihood, pars, lower, upper, status)
+    return Minima(pars, value + likelihood.offset(data), edm, iterations, status)
+
+
+def _refine_status(
+    likelihood: Likelihood, pars: Pars, lower: Pars, upper: Pars, status: Int[Array, ""]
+) -> Int[Array, ""]:
+    at_bound = jnp.any((lower < upper) & ((pars <= lower) | (pars >= upper)))
+    refined = jnp.where(at_bound, Status.OK_AT_BOUND, Status.OK)
+    refined = jnp.where(jnp.any(likelihood.expected(pars) < 0), Status.NEGATIVE_EXPECTATION, refined)
+    return jnp.where(status == Status.OK, refined, status)
+
+
+@jax.jit
+def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, data: Data) -> Curvature:
+    value, _, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
+    factor = matrix.factor(likelihood.split(free, padding=0.0))
+    sigma, correlation = factor.inverse(likelihood.order, likelihood.rows)
+    diagonal = likelihood.join(matrix.diagonal())
+    return Curvature(
+        value + likelihood.offset(data), sigma, correlation, diagonal, factor.positive, likelihood.expected(pars)
+    )
+
+
+@jax.jit
+def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "all all"]:
+    return likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2].to_dense()

@@ -1,0 +1,210 @@
+"""What a fit or a scan returns: cabinetry's attribute names, and what cabinetry does not say; saving and loading."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxfit.errors import InputError
+from jaxfit.statuses import Status
+from jaxfit.typing import NumpyArray
+
+__all__ = ["FitResults", "ScanResults", "load_results"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResults:
+    """Result of a maximum likelihood fit; ``cabinetry.visualize`` and ``cabinetry.tabulate`` take it unchanged.
+
+    Attributes:
+        bestfit: best-fit values, in the order of ``labels``.
+        uncertainty: from the Hessian; exactly 0 for fixed parameters, NaN where there is no covariance.
+        labels: parameter names, equal to ``model.config.par_names``.
+        corr_mat: correlation matrix; zero rows and columns for fixed parameters.
+        best_twice_nll: -2 log(likelihood) at the best fit.
+        goodness_of_fit: p-value of the saturated model, -1 if not asked for, NaN without degrees of freedom.
+        minos_uncertainty: uncertainties by parameter name from profile likelihoods, empty if not asked for.
+        status: how the fit ended, with ``status.message`` saying what to do.
+        edm: estimated vertical distance of -2 log(likelihood) to the minimum, as MINUIT defines it.
+        edm_goal: the EDM at which the fit was allowed to end.
+        iterations: evaluations of the derivatives.
+        at_bound: names of parameters on one of their bounds.
+        warnings: one sentence for everything worth knowing.
+        engine: the likelihood that was used, with the reason if it is a fallback.
+        solver: the minimiser that was used.
+    """
+
+    bestfit: NumpyArray
+    uncertainty: NumpyArray
+    labels: list[str]
+    corr_mat: NumpyArray
+    best_twice_nll: float
+    goodness_of_fit: float = -1
+    minos_uncertainty: dict[str, tuple[float, float]] = field(default_factory=dict)
+    status: Status = Status.OK
+    edm: float = 0.0
+    edm_goal: float = 0.0
+    iterations: int = 0
+    at_bound: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    engine: str = ""
+    solver: str = ""
+
+    @property
+    def converged(self) -> bool:
+        """Whether this is a minimum within the bounds."""
+        return self.status.converged
+
+    @property
+    def covariance(self) -> NumpyArray:
+        """Covariance matrix of all parameters."""
+        return self.corr_mat * np.outer(self.uncertainty, self.uncertainty)
+
+    def __repr__(self) -> str:
+        state = self.status.name
+        return f"FitResults({len(self.labels)} parameters, 2NLL {self.best_twice_nll:.6f}, EDM {self.edm:.1e}, {state})"
+
+    def __str__(self) -> str:
+        """The parameter table, below one line on how the fit ended."""
+        width = max(map(len, self.labels))
+        notes = {name: "on bound" for name in self.at_bound}
+        lines = [
+            f"{self.status.name}: 2NLL = {self.best_twice_nll:.6f}, EDM = {self.edm:.1e} (goal {self.edm_goal:.1e}), "
+            f"{self.iterations} iterations, {self.solver}, {self.engine} likelihood"
+        ]
+        for name, value, sigma in zip(self.labels, self.bestfit, self.uncertainty, strict=True):
+            note = "  (constant)" if sigma == 0.0 else f"  ({notes[name]})" if name in notes else ""
+            lines.append(f"{name:<{width}} = {_significant(value, sigma)} +/- {_significant(sigma, sigma)}{note}")
+        if self.goodness_of_fit != -1:
+            lines.append(f"goodness of fit (saturated model): p-value {self.goodness_of_fit:.4f}")
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the result as JSON; :func:`load_results` reads it back exactly."""
+        _save(self, path)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScanResults:
+    """Result of a profile likelihood scan; ``cabinetry.visualize.scan`` takes it unchanged.
+
+    Attributes:
+        name: the scanned parameter.
+        bestfit: its best-fit value.
+        uncertainty: its uncertainty from the Hessian.
+        parameter_values: the values at which it was held.
+        delta_nlls: -2 log(likelihood) there, minimised over everything else, above the best fit's.
+        statuses: how each of these fits ended.
+        edms: their EDM.
+        warnings: one sentence for everything worth knowing.
+        engine: the likelihood that was used, with the reason if it is a fallback.
+        solver: the minimiser that was used.
+    """
+
+    name: str
+    bestfit: float
+    uncertainty: float
+    parameter_values: NumpyArray
+    delta_nlls: NumpyArray
+    statuses: tuple[Status, ...] = ()
+    edms: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    warnings: tuple[str, ...] = ()
+    engine: str = ""
+    solver: str = ""
+
+    @property
+    def converged(self) -> bool:
+        """Whether every point is a minimum within the bounds."""
+        return all(status.converged for status in self.statuses)
+
+    def __repr__(self) -> str:
+        failed = sum(not status.converged for status in self.statuses)
+        return f"ScanResults({self.name!r}, {len(self.parameter_values)} points, {failed} not converged)"
+
+    def __str__(self) -> str:
+        """The points, one a line."""
+        lines = [f"{self.name} = {_significant(self.bestfit, self.uncertainty)} +/- {_significant(self.uncertainty, self.uncertainty)}"]
+        for value, delta, status in zip(self.parameter_values, self.delta_nlls, self.statuses, strict=True):
+            lines.append(f"{value:>12.6g}  {delta:>12.6f}" + ("" if status.converged else f"  {status.name}"))
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the result as JSON; :func:`load_results` reads it back exactly."""
+        _save(self, path)
+
+
+_KINDS: dict[str, type[FitResults | ScanResults]] = {"fit": FitResults, "scan": ScanResults}
+
+
+def load_results(path: str | os.PathLike[str]) -> FitResults | ScanResults:
+    """Read a result written by ``save``.
+
+    The file is a JSON object with ``jaxfit_result`` ("fit" or "scan"), ``format`` (1) and the attributes by name; arrays
+    are lists, a status is its name, and numbers that are not finite are the strings "nan", "inf" and "-inf".
+
+    Raises:
+        InputError: the file cannot be read or holds no result of this format.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        kind = _KINDS[content.pop("jaxfit_result")]
+        if content.pop("format") != _FORMAT:
+            raise InputError(f"{path}: written by a newer jaxfit")
+        return kind(**{name: _decode(name, value) for name, value in content.items()})
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a jaxfit result ({error})") from error
+
+
+def _save(result: FitResults | ScanResults, path: str | os.PathLike[str]) -> None:
+    kind = next(name for name, kind in _KINDS.items() if isinstance(result, kind))
+    content = {item.name: _encode(getattr(result, item.name)) for item in fields(result)}
+    text = json.dumps({"jaxfit_result": kind, "format": _FORMAT, **content}, allow_nan=False)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def _encode(value: Any) -> Any:
+    match value:
+        case Status():
+            return value.name
+        case np.ndarray() | np.generic():
+            return _encode(value.tolist())
+        case list() | tuple():
+            return [_encode(item) for item in value]
+        case dict():
+            return {key: _encode(item) for key, item in value.items()}
+        case float() if not np.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+def _decode(name: str, value: Any) -> Any:
+    if name == "status":
+        return Status[value]
+    if name == "statuses":
+        return tuple(Status[item] for item in value)
+    if name in ("at_bound", "warnings"):
+        return tuple(value)
+    if name in ("labels", "name", "engine", "solver", "iterations"):
+        return value
+    if name == "minos_uncertainty":
+        return {key: (float(low), float(high)) for key, (low, high) in value.items()}
+    return np.array(value, dtype=float) if isinstance(value, list) else float(value)
+
+
+def _significant(value: float, sigma: float) -> str:
+    """The value with two significant digits of its uncertainty (four decimals where there is none)."""
+    if not np.isfinite(sigma) or sigma <= 0:
+        return f"{value:.4f}"
+    return f"{value:.{min(max(1 - int(np.floor(np.log10(sigma))), 0), 12)}f}"
