@@ -12,6 +12,7 @@ so that eliminating the blocks (a Schur complement) only changes ``core`` and co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -27,6 +28,11 @@ class ArrowVector(NamedTuple):
 
     border: Float[Array, "globals"]
     blocks: Float[Array, "slots bins"]
+
+    @staticmethod
+    def combine(function: Callable[..., Array], *vectors: ArrowVector) -> ArrowVector:
+        """The elementwise ``function`` of some vectors."""
+        return ArrowVector(*(function(*parts) for parts in zip(*vectors, strict=True)))
 
     def dot(self, other: ArrowVector) -> Scalar:
         """The scalar product."""
@@ -99,9 +105,9 @@ class ArrowFactor(NamedTuple):
     ) -> tuple[Float[Array, "pars"], Float[Array, "pars pars"]]:
         """The dense inverse by block inversion, as square roots of its diagonal and the matrix in units of them.
 
-        For a Hessian these are uncertainties and correlations. Zero rows and columns where not free. ``order[i]`` is the
-        position of row i of the result in (border, blocks.ravel()), ``rows`` the inverse map for the blocks; block
-        entries whose row is out of range (padding) are dropped.
+        For a Hessian these are uncertainties and correlations. Zero rows and columns where not free. ``order[i]`` is
+        the position of row i of the result in (border, blocks.ravel()), ``rows`` the inverse map for the blocks;
+        block entries whose row is out of range (padding) are dropped.
         """
         size = self.cholesky.shape[0]
         # inverse = V V^T + blockdiag(inverse blocks) with V = [L^-T; -D^-1 C L^-T] and L L^T the Schur complement

@@ -8,7 +8,7 @@ set compiles anything.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
 from jaxfit.solvers import SOLVERS, STOCK, Newton, run_scipy, run_stock
 from jaxfit.statuses import Status
-from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, Pars, Scalar
+from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
 
 __all__ = ["EDM_GOAL", "Curvature", "Minima", "Problems", "curvature", "edm_goal", "hessian", "minimize"]
 
@@ -27,23 +27,26 @@ _MAXITER = {"newton": 100, "lbfgsb": 5_000, "bfgs": 5_000, "projected_gradient":
 _SIZES = (1, 16, 64, 256, 1024)  # lanes of a compiled program
 
 
-class Problems(NamedTuple):
-    """Fit problems, one a lane; a parameter is fixed where its bounds are equal."""
-
-    data: Float[Array, "lanes data"] | NumpyArray
-    start: Float[Array, "lanes pars"] | NumpyArray
-    lower: Float[Array, "lanes pars"] | NumpyArray
-    upper: Float[Array, "lanes pars"] | NumpyArray
+T = TypeVar("T")  # numpy arrays on the host, JAX arrays within a program
 
 
-class Minima(NamedTuple):
+class Problems(NamedTuple, Generic[T]):
+    """Fit problems, one a lane (the first axis); a parameter is fixed where its bounds are equal."""
+
+    data: T  # lanes data
+    start: T  # lanes pars
+    lower: T  # lanes pars
+    upper: T  # lanes pars
+
+
+class Minima(NamedTuple, Generic[T]):
     """What became of the lanes; ``nll`` includes all constants, ``edm`` is MINUIT's for 2 NLL."""
 
-    pars: Float[Array, "lanes pars"] | NumpyArray
-    nll: Float[Array, "lanes"] | NumpyArray
-    edm: Float[Array, "lanes"] | NumpyArray
-    iterations: Int[Array, "lanes"] | NumpyArray
-    status: Int[Array, "lanes"] | NumpyArray
+    pars: T  # lanes pars
+    nll: T  # lanes
+    edm: T  # lanes
+    iterations: T  # lanes
+    status: T  # lanes
 
 
 class Curvature(NamedTuple):
@@ -64,12 +67,12 @@ def edm_goal(tolerance: float | None) -> float:
 
 def minimize(
     likelihood: Likelihood,
-    problems: Problems,
+    problems: Problems[NumpyArray],
     *,
     solver: str = "newton",
     maxiter: int | None = None,
     tolerance: float | None = None,
-) -> Minima:
+) -> Minima[NumpyArray]:
     """Solve a batch of problems.
 
     Args:
@@ -88,7 +91,9 @@ def minimize(
     lanes, size = len(problems.start), _SIZES[-1]
     with jax.enable_x64(True):
         if solver == "scipy":
-            one_by_one = [_solve_on_host(likelihood, Problems(*(a[i] for a in problems)), limit, goal) for i in range(lanes)]
+            one_by_one = [
+                _solve_on_host(likelihood, Problems(*(a[i] for a in problems)), limit, goal) for i in range(lanes)
+            ]
             return _stack(one_by_one)
         parts = []
         for first in range(0, lanes, size):
@@ -101,10 +106,11 @@ def minimize(
     return parts[0] if len(parts) == 1 else Minima(*(np.concatenate(a) for a in zip(*parts, strict=True)))
 
 
-def curvature(likelihood: Likelihood, pars: NumpyArray, free: NumpyArray, data: NumpyArray) -> Curvature:
+def curvature(likelihood: Likelihood, pars: NumpyArray, free: NumpyMask, data: NumpyArray) -> Curvature:
     """NLL, expected yields and inverse Hessian over the ``free`` parameters (zero elsewhere) at a point."""
     with jax.enable_x64(True):
-        return _curvature(likelihood, pars, np.asarray(free, dtype=float), data)
+        around: Curvature = _curvature(likelihood, pars, np.asarray(free, dtype=float), data)
+        return around
 
 
 def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
@@ -112,7 +118,7 @@ def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> Numpy
     with jax.enable_x64(True):
         dense = np.asarray(_hessian(likelihood, pars, data))
         order = np.asarray(likelihood.order)
-    return dense[np.ix_(order, order)]
+    return np.asarray(dense[np.ix_(order, order)])
 
 
 def _width(lanes: int) -> int:
@@ -122,33 +128,35 @@ def _width(lanes: int) -> int:
 
 @partial(jax.jit, static_argnames=("solver", "maxiter", "goal", "width"))
 def _solve_batch(
-    likelihood: Likelihood, problems: Problems, number: int, solver: str, maxiter: int, goal: float, width: int
-) -> Minima:
+    likelihood: Likelihood, problems: Problems[Array], number: int, solver: str, maxiter: int, goal: float, width: int
+) -> Minima[Array]:
     solve = partial(_solve, likelihood, solver=solver, maxiter=maxiter, goal=goal)
     chunks = jax.tree.map(lambda a: a.reshape(-1, width, *a.shape[1:]), problems)
 
-    def body(i: Int[Array, ""], minima: Minima) -> Minima:
+    def body(i: Int[Array, ""], minima: Minima[Array]) -> Minima[Array]:
         chunk = jax.tree.map(lambda a: a[i], chunks)
         if width == 1:
             solved = jax.tree.map(lambda a: a[None], solve(jax.tree.map(lambda a: a[0], chunk)))
         else:
             solved = jax.vmap(solve)(chunk)
-        return jax.tree.map(lambda all_, a: all_.at[i].set(a), minima, solved)
+        return Minima(*(all_.at[i].set(one) for all_, one in zip(minima, solved, strict=True)))
 
     shapes = jax.eval_shape(jax.vmap(solve), jax.tree.map(lambda a: a[0], chunks))
     empty = jax.tree.map(lambda a: jnp.zeros((len(chunks.start), *a.shape), a.dtype), shapes)
     minima = jax.lax.fori_loop(0, (number + width - 1) // width, body, empty)
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), minima)
+    return Minima(*(a.reshape(-1, *a.shape[2:]) for a in minima))
 
 
-def _solve(likelihood: Likelihood, problem: Problems, *, solver: str, maxiter: int, goal: float) -> Minima:
+def _solve(
+    likelihood: Likelihood, problem: Problems[Array], *, solver: str, maxiter: int, goal: float
+) -> Minima[Array]:
     """One lane."""
     data, start, lower, upper = problem
     box = likelihood.split(lower), likelihood.split(upper)
     point = likelihood.split(jnp.clip(start, lower, upper))
     if solver in STOCK:
         pars, iterations = run_stock(
-            solver, _function, start, lower, upper, _scale(likelihood, start, lower, upper, data), likelihood, data,
+            solver, _function, start, lower, upper, _scale(likelihood, start, data), likelihood, data,
             maxiter=maxiter,
         )  # fmt: skip
         return _judge(likelihood, problem, pars, iterations, goal)
@@ -167,14 +175,20 @@ def _solve(likelihood: Likelihood, problem: Problems, *, solver: str, maxiter: i
     return Minima(pars, state.value + likelihood.offset(data), state.error, state.iter_num, status)
 
 
-def _solve_on_host(likelihood: Likelihood, problem: Problems, maxiter: int, goal: float) -> Minima:
-    data, start, lower, upper = (jnp.asarray(a, dtype=float) for a in problem)
-    scale = _scale(likelihood, start, lower, upper, data)
-    pars, iterations = run_scipy(_function, start, lower, upper, scale, likelihood, data, maxiter=maxiter)
-    return jax.jit(_judge)(likelihood, Problems(data, start, lower, upper), pars, iterations, goal)
+def _solve_on_host(
+    likelihood: Likelihood, problem: Problems[NumpyArray], maxiter: int, goal: float
+) -> Minima[NumpyArray]:
+    """One lane with a solver that cannot be traced."""
+    device = Problems(*(jnp.asarray(a, dtype=float) for a in problem))
+    scale = _scale_program(likelihood, device.start, device.data)
+    pars, iterations = run_scipy(
+        _function, device.start, device.lower, device.upper, scale, likelihood, device.data, maxiter=maxiter
+    )
+    judged = _judge_program(likelihood, device, pars, iterations, goal)
+    return Minima(*(np.asarray(a) for a in judged))
 
 
-def _stack(minima: list[Minima]) -> Minima:
+def _stack(minima: list[Minima[NumpyArray]]) -> Minima[NumpyArray]:
     return Minima(*(np.stack([np.asarray(a) for a in field]) for field in zip(*minima, strict=True)))
 
 
@@ -182,14 +196,16 @@ def _function(pars: Pars, likelihood: Likelihood, data: Data) -> Scalar:
     return likelihood.value(likelihood.split(pars), data)
 
 
-def _scale(likelihood: Likelihood, start: Pars, lower: Pars, upper: Pars, data: Data) -> Pars:
+def _scale(likelihood: Likelihood, start: Pars, data: Data) -> Pars:
     """Width of the likelihood along each parameter at the start point, as far as it has one."""
     diagonal = likelihood.derivatives(likelihood.split(start), data, jnp.asarray(0.0))[2].diagonal()
     curved = likelihood.join(diagonal)
     return jnp.where(jnp.isfinite(curved) & (curved > 0), jax.lax.rsqrt(jnp.where(curved > 0, curved, 1.0)), 1.0)
 
 
-def _judge(likelihood: Likelihood, problem: Problems, pars: Pars, iterations: Int[Array, ""], goal: float) -> Minima:
+def _judge(
+    likelihood: Likelihood, problem: Problems[Array], pars: Pars, iterations: Int[Array, ""], goal: float
+) -> Minima[Array]:
     """EDM and status of a point that a solver without second derivatives calls a minimum."""
     data, _, lower, upper = problem
     value, gradient, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
@@ -227,3 +243,6 @@ def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, data: Data) -> Cu
 @jax.jit
 def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "all all"]:
     return likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2].to_dense()
+
+
+_scale_program, _judge_program = jax.jit(_scale), jax.jit(_judge, static_argnames="goal")

@@ -65,7 +65,7 @@ class FitResults:
     @property
     def covariance(self) -> NumpyArray:
         """Covariance matrix of all parameters."""
-        return self.corr_mat * np.outer(self.uncertainty, self.uncertainty)
+        return np.asarray(self.corr_mat * np.outer(self.uncertainty, self.uncertainty))
 
     def __repr__(self) -> str:
         state = self.status.name
@@ -130,7 +130,10 @@ class ScanResults:
 
     def __str__(self) -> str:
         """The points, one a line."""
-        lines = [f"{self.name} = {_significant(self.bestfit, self.uncertainty)} +/- {_significant(self.uncertainty, self.uncertainty)}"]
+        lines = [
+            f"{self.name} = {_significant(self.bestfit, self.uncertainty)} "
+            f"+/- {_significant(self.uncertainty, self.uncertainty)}"
+        ]
         for value, delta, status in zip(self.parameter_values, self.delta_nlls, self.statuses, strict=True):
             lines.append(f"{value:>12.6g}  {delta:>12.6f}" + ("" if status.converged else f"  {status.name}"))
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
@@ -146,8 +149,8 @@ _KINDS: dict[str, type[FitResults | ScanResults]] = {"fit": FitResults, "scan": 
 def load_results(path: str | os.PathLike[str]) -> FitResults | ScanResults:
     """Read a result written by ``save``.
 
-    The file is a JSON object with ``jaxfit_result`` ("fit" or "scan"), ``format`` (1) and the attributes by name; arrays
-    are lists, a status is its name, and numbers that are not finite are the strings "nan", "inf" and "-inf".
+    The file is a JSON object with ``jaxfit_result`` ("fit" or "scan"), ``format`` (1) and the attributes by name;
+    arrays are lists, a status is its name, numbers that are not finite are the strings "nan", "inf" and "-inf".
 
     Raises:
         InputError: the file cannot be read or holds no result of this format.

@@ -20,7 +20,20 @@ Globals: TypeAlias = Float[Array, "globals"]
 Bins: TypeAlias = Float[Array, "blocks width"]
 Slots: TypeAlias = Float[Array, "slots blocks width"]
 
-NumpyArray: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+NumpyArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 NumpyMask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
-__all__ = ["Array", "Bins", "Bool", "Data", "Float", "Globals", "Int", "NumpyArray", "NumpyMask", "Pars", "Scalar", "Slots"]
+__all__ = [
+    "Array",
+    "Bins",
+    "Bool",
+    "Data",
+    "Float",
+    "Globals",
+    "Int",
+    "NumpyArray",
+    "NumpyMask",
+    "Pars",
+    "Scalar",
+    "Slots",
+]

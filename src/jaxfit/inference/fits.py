@@ -46,7 +46,7 @@ def fit(
         minos: not available yet, must be None.
         goodness_of_fit: also find the p-value of the saturated model.
         init_pars: start values, as a mapping by parameter name or a list over all parameters; default the model's.
-        fix_pars: which parameters to hold at their start value; in a mapping a number holds the parameter at that value.
+        fix_pars: which parameters to hold at their start value; in a mapping a number is the value to hold it at.
         par_bounds: bounds as (low, high); default the model's.
         strategy: accepted for cabinetry's sake, without meaning here (derivatives are always exact).
         maxiter: most evaluations of the derivatives; default 100 (for jaxopt's first-order solvers several thousand).

@@ -65,10 +65,8 @@ def scan(
     """
     space = parameter_space(model).override(init_pars, fix_pars, par_bounds)
     index = space.index(par_name)
-    best = fit(
-        model, data, init_pars=init_pars, fix_pars=fix_pars, par_bounds=par_bounds, maxiter=maxiter, tolerance=tolerance,
-        solver=solver,
-    )  # fmt: skip
+    options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "tolerance": tolerance}
+    best = fit(model, data, init_pars=init_pars, fix_pars=fix_pars, par_bounds=par_bounds, **options)
     width = float(best.uncertainty[index])
     points = _points(par_name, float(best.bestfit[index]), width, par_range, n_steps, values)
 
@@ -76,11 +74,13 @@ def scan(
     lower, upper = (np.repeat(bound[None], len(points), axis=0) for bound in space.box())
     lower[:, index] = upper[:, index] = points
     lanes = Problems(np.repeat(observed[None], len(points), axis=0), _tangent(best, index, points), lower, upper)
-    minima = _solve(likelihood, lanes, best.bestfit, solver=solver, maxiter=maxiter, tolerance=tolerance)
+    minima = _solve(likelihood, lanes, best.bestfit, **options)
 
     statuses = tuple(Status(int(code)) for code in minima.status)
     notes = [*best.warnings]
-    failed = [f"{value:g} ({status.name})" for value, status in zip(points, statuses, strict=True) if not status.converged]
+    failed = [
+        f"{value:g} ({status.name})" for value, status in zip(points, statuses, strict=True) if not status.converged
+    ]
     if failed:
         notes.append(f"{len(failed)} of {len(points)} points are no minimum: {par_name} = {', '.join(failed)}")
         warnings.warn(notes[-1], FitWarning, stacklevel=2)
@@ -99,7 +99,12 @@ def scan(
 
 
 def _points(
-    name: str, center: float, width: float, limits: tuple[float, float] | None, number: int, values: Sequence[float] | None
+    name: str,
+    center: float,
+    width: float,
+    limits: tuple[float, float] | None,
+    number: int,
+    values: Sequence[float] | None,
 ) -> NumpyArray:
     if values is None:
         if limits is None and not (np.isfinite(width) and width > 0):
@@ -124,7 +129,9 @@ def _tangent(best: FitResults, index: int, points: NumpyArray) -> NumpyArray:
     return np.asarray(best.bestfit + shift[:, None] * slope)
 
 
-def _solve(likelihood: Likelihood, lanes: Problems, bestfit: NumpyArray, **options: Any) -> Minima:
+def _solve(
+    likelihood: Likelihood, lanes: Problems[NumpyArray], bestfit: NumpyArray, **options: Any
+) -> Minima[NumpyArray]:
     """Solve all points; those that fail start once more from the best fit, then from their nearest neighbour's fit."""
     minima = Minima(*(np.array(field) for field in minimize(likelihood, lanes, **options)))
     for attempt in range(3):
@@ -132,7 +139,9 @@ def _solve(likelihood: Likelihood, lanes: Problems, bestfit: NumpyArray, **optio
         todo = np.flatnonzero(~good)
         if not todo.size or (attempt > 0 and not good.any()):
             break
-        nearest = [np.flatnonzero(good)[np.argmin(np.abs(np.flatnonzero(good) - lane))] if good.any() else 0 for lane in todo]
+        nearest = [
+            np.flatnonzero(good)[np.argmin(np.abs(np.flatnonzero(good) - lane))] if good.any() else 0 for lane in todo
+        ]
         start = np.repeat(bestfit[None], todo.size, axis=0) if attempt == 0 else np.asarray(minima.pars)[nearest]
         again = Problems(*(np.asarray(field)[todo] for field in lanes._replace(start=np.zeros_like(lanes.start))))
         found = minimize(likelihood, again._replace(start=start), **options)

@@ -1,56 +1,28 @@
 r"""The lowered likelihood: the same function as pyhf's, over what exists instead of dense tensors of mostly zeros.
 
-Channels are cut into blocks of equal width. A *row* is one sample in one block, with yield
-
-    Y_row,b = F_row(theta) * [ T_row,b + sum_p w_p(theta_p) Delta_row,b,p ]
-
-Rows of a block that carry the same bin-wise factors form a *class*; a bin expects
+Channels are cut into blocks of equal width; a *row* is one sample in one block (:mod:`jaxfit.likelihood.rows`). Rows
+of a block that carry the same bin-wise factors form a *class*; a bin expects
 
     nu_b = sum_classes Y_class,b * product of the class's factors
 
 so nu is multilinear in the bin's own coordinates: class yields, shared factors (shapefactors that several channels
-use: global parameters) and gammas. Value, gradient and Hessian follow by the chain rule from these few coordinates per
-bin, dz/dtheta (``basis``) and the second derivatives of the rows.
+use: global parameters) and gammas. Value, gradient and Hessian follow by the chain rule from these few coordinates
+per bin, dz/dtheta (``basis``) and the second derivatives of the rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxfit.arrow import ArrowMatrix, ArrowVector
-from jaxfit.likelihood import binwise, constraints, interpolation
+from jaxfit.likelihood import binwise, constraints
+from jaxfit.likelihood.rows import Rows, RowState
 from jaxfit.typing import Array, Bins, Bool, Data, Float, Globals, Int, Pars, Scalar, Slots
 
-__all__ = ["Compact", "GlobalConstraint", "Rows", "SlotConstraint"]
-
-# Stands in for a factor that is exactly 0 in logarithmic derivatives F'/F: F is divided by it and multiplied by it
-_TINY = 1e-100
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Rows:
-    """Templates and modifiers of all rows (block, sample); indices point into the global parameters."""
-
-    nominal: Float[Array, "blocks rows width"]
-    shifts: Float[Array, "blocks rows width twice_shapes"]  # symmetric parts, then antisymmetric parts
-    shape_index: Int[Array, "shapes"]
-    shape_column: Int[Array, "globals"]  # position of a global parameter among the shapes, behind their end if none
-    log_hi: Float[Array, "blocks rows norms"]
-    log_lo: Float[Array, "blocks rows norms"]
-    poly: Float[Array, "6 blocks rows norms"]
-    norm_index: Int[Array, "norms"]
-    scaled: Bool[Array, "blocks rows scales"]  # normfactors and luminosity
-    scale_index: Int[Array, "scales"]
-    factor_column: Int[Array, "globals"]  # the same among norms, then scales
-    classes: Float[Array, "blocks classes rows"]  # 1 where the row belongs to the class
-    factor_code: str = field(metadata={"static": True})
-    shape_code: str = field(metadata={"static": True})
+__all__ = ["Compact", "GlobalConstraint", "SlotConstraint"]
 
 
 @jax.tree_util.register_dataclass
@@ -72,17 +44,6 @@ class SlotConstraint:
     poisson: Bool[Array, "slots blocks width"]
     sigma: Slots
     tau: Slots
-
-
-class _RowState(NamedTuple):
-    """What the rows are at one point."""
-
-    shifted: Float[Array, "blocks rows width"]  # T + sum w Delta
-    factor: Float[Array, "blocks rows"]
-    safe_factor: Float[Array, "blocks rows"]  # the same, tiny where it is 0
-    logs: Float[Array, "blocks rows globals"]  # F_p / F
-    curvatures: Float[Array, "blocks rows globals"]  # F_pp / F
-    weights: tuple[Float[Array, "two shapes"], Float[Array, "two shapes"]]  # w' and w''
 
 
 @jax.tree_util.register_dataclass
@@ -141,12 +102,12 @@ class Compact:
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
         """Expected yields of all bins, in the order of the data."""
         vector = self.split(pars)
-        return self._yields(self._class_yields(self._rows_at(vector.border)), self._factors(vector)).ravel()[self.bins]
+        return self._yields(self._class_yields(vector.border), self._factors(vector)).ravel()[self.bins]
 
     def value(self, vector: ArrowVector, data: Data) -> Scalar:
         """NLL minus offset."""
         n, aux = self._observed(data)
-        nu = self._yields(self._class_yields(self._rows_at(vector.border)), self._factors(vector))
+        nu = self._yields(self._class_yields(vector.border), self._factors(vector))
         return self._sum_terms(vector, n, aux, data, nu)
 
     def gradient(self, vector: ArrowVector, data: Data) -> ArrowVector:
@@ -156,8 +117,8 @@ class Compact:
     def derivatives(self, vector: ArrowVector, data: Data, exact: Scalar) -> tuple[Scalar, ArrowVector, ArrowMatrix]:
         """Value, gradient, and Hessian (``exact`` 1) or its Fisher approximation (``exact`` 0)."""
         n, aux = self._observed(data)
-        rows = self._rows_at(vector.border)
-        yields = self._class_yields(rows)
+        rows = self.templates.at(vector.border)
+        yields = self.templates.class_yields(rows)
         factors = self._factors(vector)
         own = self.slot_rows.shape[0]
 
@@ -183,9 +144,9 @@ class Compact:
         term_1, term_2 = self._slot_slopes(vector, aux)
 
         basis = self._basis(rows)
-        # two thirds of an iteration are done before the exact Hessian is wanted
-        row_hessian = jax.lax.cond(
-            exact > 0, self._bending, lambda *_: jnp.zeros((basis.shape[0],) * 2, basis.dtype), rows, bent[None] * product
+        # most iterations are over before the exact Hessian is wanted
+        bending = jax.lax.cond(
+            exact > 0, self.templates.bending, lambda *_: jnp.zeros((basis.shape[0],) * 2), rows, bent[None] * product
         )
         flat = (nu.size,)
         second, bent = second[None, None], bent[None, None]
@@ -200,7 +161,7 @@ class Compact:
             (first[None] * by_gamma + term_1).reshape((own, *flat)),
         )
         hessian = ArrowMatrix(
-            row_hessian + jnp.diag(precision),
+            bending + jnp.diag(precision),
             basis,
             core.reshape(core.shape[:2] + flat),
             cross.reshape(cross.shape[:2] + flat),
@@ -214,7 +175,7 @@ class Compact:
         if own == 0:
             return vector
         n, aux = self._observed(data)
-        yields = self._class_yields(self._rows_at(vector.border))
+        yields = self._class_yields(vector.border)
         slots = self.slot_constraint
         low, high = lower.blocks.reshape(self.slot_rows.shape), upper.blocks.reshape(self.slot_rows.shape)
         factors = self._factors(vector)
@@ -245,10 +206,22 @@ class Compact:
     def _factors(self, vector: ArrowVector) -> Float[Array, "factors blocks width"]:
         return jnp.concatenate([vector.blocks.reshape(self.slot_rows.shape), vector.border[self.shared_index]])
 
+    def _class_yields(self, theta: Globals) -> Float[Array, "classes blocks width"]:
+        return self.templates.class_yields(self.templates.at(theta))
+
+    def _basis(self, rows: RowState) -> Float[Array, "globals z bins"]:
+        """dz/dtheta for all bins: the class yields' Jacobian, then a selection for shared factors."""
+        jacobian = self.templates.jacobian(rows)
+        size = jacobian.shape[0]
+        shared = jax.nn.one_hot(self.shared_index, size, axis=0)  # global, shared, block, bin
+        return jnp.concatenate([jacobian, shared], axis=1).reshape(size, -1, self.main.size)
+
     def _member_mask(self) -> Bool[Array, "classes factors blocks 1"]:
         return (jnp.transpose(self.members, (1, 2, 0)) > 0)[..., None]
 
-    def _yields(self, yields: Float[Array, "classes blocks width"], factors: Float[Array, "factors blocks width"]) -> Bins:
+    def _yields(
+        self, yields: Float[Array, "classes blocks width"], factors: Float[Array, "factors blocks width"]
+    ) -> Bins:
         return jnp.sum(yields * jnp.prod(jnp.where(self._member_mask(), factors[None], 1.0), axis=1), axis=0)
 
     def _products(
@@ -287,77 +260,3 @@ class Compact:
         pull, precision = self._pull(vector.border, data)
         terms = (constraints.poisson_deviance(n, nu), normal, constraints.poisson_deviance(*safe))
         return sum((jnp.sum(term) for term in terms), start=0.5 * jnp.sum(pull**2 * precision))
-
-    # -- the rows -----------------------------------------------------------------------------------------------------
-
-    def _shifted(self, weights: Float[Array, "two shapes"]) -> Float[Array, "blocks rows width"]:
-        shifts = self.templates.shifts
-        moved = shifts.reshape(self.templates.nominal.size, shifts.shape[-1]) @ weights.ravel()
-        return self.templates.nominal + moved.reshape(self.templates.nominal.shape)
-
-    def _class_yields(self, rows: _RowState) -> Float[Array, "classes blocks width"]:
-        return jnp.einsum("kqs,ks,ksb->qkb", self.templates.classes, rows.factor, rows.shifted)
-
-    def _rows_at(self, theta: Globals) -> _RowState:
-        t = self.templates
-        weight, weight_1, weight_2 = interpolation.with_derivatives(
-            partial(interpolation.shape, t.shape_code), theta[t.shape_index]
-        )
-        alpha = jnp.broadcast_to(theta[t.norm_index], t.log_hi.shape)
-        norms, norms_1, norms_2 = interpolation.with_derivatives(
-            lambda alpha: interpolation.factor(t.factor_code, alpha, t.log_hi, t.log_lo, t.poly), alpha
-        )
-        scales = jnp.where(t.scaled, theta[t.scale_index][None, None], 1.0)
-        factor = jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1)
-        norms, scales = (jnp.where(f == 0, _TINY, f) for f in (norms, scales))
-        none = jnp.zeros((*t.nominal.shape[:2], 1))
-        logs = jnp.concatenate([norms_1 / norms, jnp.where(t.scaled, 1.0 / scales, 0.0), none], axis=-1)
-        curvatures = jnp.concatenate([norms_2 / norms, jnp.zeros_like(scales), none], axis=-1)
-        return _RowState(
-            shifted=self._shifted(weight),
-            factor=factor,
-            safe_factor=jnp.prod(norms, axis=-1) * jnp.prod(scales, axis=-1),
-            logs=logs[..., t.factor_column],
-            curvatures=curvatures[..., t.factor_column],
-            weights=(weight_1, weight_2),
-        )
-
-    def _basis(self, rows: _RowState) -> Float[Array, "globals z bins"]:
-        """dz/dtheta for all bins: F_p u + F w'_p Delta_p for class yields, a selection for shared factors."""
-        t = self.templates
-        size = rows.logs.shape[2]
-        belongs = t.classes * rows.safe_factor[:, None]  # block, class, row
-        basis = jnp.einsum("kqs,ksp,ksb->pqkb", belongs, rows.logs, rows.shifted)
-        moved = _weighted(rows.weights[0], jnp.einsum("kqs,ksbz->kqbz", belongs, t.shifts))  # block, class, bin, shape
-        moved = jnp.concatenate([jnp.transpose(moved, (3, 1, 0, 2)), jnp.zeros_like(basis[:1])])
-        shared = jax.nn.one_hot(self.shared_index, size, axis=0)  # global, shared, block, bin
-        basis = jnp.concatenate([basis + moved[t.shape_column], shared], axis=1)
-        return basis.reshape(size, basis.shape[1], -1)
-
-    def _bending(
-        self, rows: _RowState, slopes: Float[Array, "classes blocks width"]
-    ) -> Float[Array, "globals globals"]:
-        """Second derivatives of the class yields, contracted with the NLL's slopes by them.
-
-        Per row F_pr u + F_p w'_r Delta_r + F_r w'_p Delta_p + F w''_p Delta_p.
-        """
-        t = self.templates
-        size = rows.logs.shape[2]
-        omega = jnp.einsum("kqs,qkb->ksb", t.classes, slopes) * rows.safe_factor[..., None]
-        total = jnp.sum(omega * rows.shifted, axis=-1)  # block, row
-        contracted = jnp.einsum("ksb,ksbz->ksz", omega, t.shifts)
-        first = _weighted(rows.weights[0], contracted)
-        first = jnp.concatenate([first, jnp.zeros((*total.shape, 1))], axis=-1)[..., t.shape_column]
-        logs = rows.logs.reshape(-1, size)
-        half = logs.T @ (0.5 * total[..., None] * rows.logs + first).reshape(-1, size)
-        diagonal = jnp.einsum("ks,ksp->p", total, rows.curvatures) + 2.0 * jnp.einsum("ksp,ksp->p", rows.logs, first)
-        bends = jnp.sum(_weighted(rows.weights[1], contracted), axis=(0, 1))
-        diagonal = diagonal + jnp.concatenate([bends, jnp.zeros(1)])[t.shape_column]
-        return jnp.where(jnp.eye(size, dtype=bool), diagonal[:, None], half + half.T)
-
-
-def _weighted(weights: Float[Array, "two shapes"], templates: Float[Array, "... twice_shapes"]) -> Float[Array, "... shapes"]:
-    """Symmetric and antisymmetric parts of the shifts, in their weights."""
-    symmetric, antisymmetric = jnp.split(templates, 2, axis=-1)
-    leading = (1,) * (templates.ndim - 1)
-    return weights[0].reshape(*leading, -1) * symmetric + weights[1].reshape(*leading, -1) * antisymmetric

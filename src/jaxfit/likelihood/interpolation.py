@@ -42,7 +42,11 @@ def code4_coefficients(log_hi: NumpyArray, log_lo: NumpyArray) -> NumpyArray:
 
 
 def factor(
-    code: str, alpha: Float[Array, "..."], log_hi: Float[Array, "..."], log_lo: Float[Array, "..."], poly: Float[Array, "6 ..."]
+    code: str,
+    alpha: Float[Array, "..."],
+    log_hi: Float[Array, "..."],
+    log_lo: Float[Array, "..."],
+    poly: Float[Array, "6 ..."],
 ) -> Float[Array, "..."]:
     """Multiplicative factor of a normsys at ``alpha`` (code1: exponential, code4: polynomial within +-1)."""
     outside = jnp.exp(jnp.where(alpha >= 0, alpha * log_hi, -alpha * log_lo))

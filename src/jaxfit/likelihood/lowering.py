@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 import pyhf
+from jax.numpy import asarray
 
 from jaxfit.likelihood import interpolation
-from jaxfit.likelihood.compact import Compact, GlobalConstraint, Rows, SlotConstraint
+from jaxfit.likelihood.compact import Compact, GlobalConstraint, SlotConstraint
 from jaxfit.likelihood.models import constraint_table
+from jaxfit.likelihood.rows import Rows
 from jaxfit.typing import NumpyArray
 
 __all__ = ["NotLowerable", "lower"]
@@ -32,7 +33,7 @@ def lower(model: pyhf.Model) -> Compact:
         NotLowerable: a custom modifier, or an option (batching, clipping) that the compact form does not have.
     """
     _check(model)
-    return jax.tree.map(jax.numpy.asarray, _Lowering(model).build())
+    return _Lowering(model).build()
 
 
 def _check(model: pyhf.Model) -> None:
@@ -73,7 +74,7 @@ class _Lowering:
         self._number_parameters()
 
     def build(self) -> Compact:
-        """All arrays, as numpy."""
+        """All arrays, on the device."""
         members, classes = self._classes()
         codes = {kind: self.config.modifier_settings.get(kind, {}) for kind in ("normsys", "histosys")}
         # pyhf's own defaults where a model was built with settings for only one of them
@@ -88,16 +89,16 @@ class _Lowering:
         main = self._main()
         return Compact(
             templates=self._rows(classes, factor_code, shape_code),
-            members=members,
-            shared_index=self._shared_index(),
+            members=asarray(members),
+            shared_index=asarray(self._shared_index()),
             global_constraint=self._global_constraint(),
             slot_constraint=self._slot_constraint(slot_rows),
-            main=main,
-            bins=np.argsort(main, axis=None, kind="stable")[: self.config.nmaindata],
-            order=np.array([positions[i] for i in range(self.config.npars)]),
-            border_rows=np.array(self.globals, dtype=int),
-            slot_rows=slot_rows,
-            kink_mask=kinked,
+            main=asarray(main),
+            bins=asarray(np.argsort(main, axis=None, kind="stable")[: self.config.nmaindata]),
+            order=asarray([positions[i] for i in range(self.config.npars)]),
+            border_rows=asarray(self.globals, dtype=int),
+            slot_rows=asarray(slot_rows),
+            kink_mask=asarray(kinked),
             has_kinks=bool(kinked.any()),
         )
 
@@ -208,11 +209,13 @@ class _Lowering:
 
     def _global_constraint(self) -> GlobalConstraint:
         kind, aux, sigma, _ = constraint_table(self.config)
-        return GlobalConstraint(aux[self.globals], np.where(kind == 1, sigma, np.inf)[self.globals])  # type: ignore[arg-type]
+        width = np.where(kind == 1, sigma, np.inf)
+        return GlobalConstraint(asarray(aux[self.globals]), asarray(width[self.globals]))
 
     def _slot_constraint(self, rows: NumpyArray) -> SlotConstraint:
         kind, aux, sigma, tau = constraint_table(self.config)
-        return SlotConstraint(aux[rows], kind[rows] == 1, kind[rows] == 2, sigma[rows], tau[rows])  # type: ignore[arg-type]
+        fields = aux, kind == 1, kind == 2, sigma, tau
+        return SlotConstraint(*(asarray(field[rows]) for field in fields))
 
     # -- templates ----------------------------------------------------------------------------------------------------
 
@@ -248,19 +251,19 @@ class _Lowering:
         def positions(pars: list[int]) -> NumpyArray:
             return np.array([self.position[p] for p in pars], dtype=int)
 
-        return Rows(  # type: ignore[arg-type]
-            nominal=nominal,
-            shifts=shifts.reshape(*nominal.shape, 2 * len(self.shapes)),
-            shape_index=positions(self.shapes),
-            shape_column=columns(self.shapes),
-            log_hi=log_hi,
-            log_lo=log_lo,
-            poly=interpolation.code4_coefficients(log_hi, log_lo),
-            norm_index=positions(self.norms),
-            scaled=scaled,
-            scale_index=positions(self.scales),
-            factor_column=columns([*self.norms, *self.scales]),
-            classes=classes,
+        return Rows(
+            nominal=asarray(nominal),
+            shifts=asarray(shifts.reshape(*nominal.shape, 2 * len(self.shapes))),
+            shape_index=asarray(positions(self.shapes)),
+            shape_column=asarray(columns(self.shapes)),
+            log_hi=asarray(log_hi),
+            log_lo=asarray(log_lo),
+            poly=asarray(interpolation.code4_coefficients(log_hi, log_lo)),
+            norm_index=asarray(positions(self.norms)),
+            scaled=asarray(scaled),
+            scale_index=asarray(positions(self.scales)),
+            factor_column=asarray(columns([*self.norms, *self.scales])),
+            classes=asarray(classes),
             factor_code=factor_code,
             shape_code=shape_code,
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pyhf
 
@@ -60,7 +61,7 @@ def checked_data(model: pyhf.Model, data: Sequence[float]) -> NumpyArray:
         )
     main = array[: config.nmaindata]
     for index in np.flatnonzero(~(np.isfinite(main) & (main >= 0))):
-        raise InputError(f"data: {bin_name(model, index)} is {main[index]:g}, expected a number of events")
+        raise InputError(f"data: {bin_name(model, int(index))} is {main[index]:g}, expected a number of events")
     for index in np.flatnonzero(~np.isfinite(array[config.nmaindata :])):
         raise InputError(f"data: auxiliary datum {index} is {array[config.nmaindata + index]:g}, expected a number")
     return array
@@ -93,7 +94,8 @@ def saturated_nll(model: pyhf.Model, data: NumpyArray) -> float:
     kind, aux, sigma, _ = constraint_table(model.config)
     with jax.enable_x64(True):
         counts = np.concatenate([data[: model.config.nmaindata], data[aux[kind == 2]]])
-        terms = constraints.poisson_constant(counts), constraints.normal_constant(sigma[kind == 1])
+        widths = sigma[kind == 1]
+        terms = constraints.poisson_constant(jnp.asarray(counts)), constraints.normal_constant(jnp.asarray(widths))
         return float(sum(term.sum() for term in terms))
 
 

@@ -126,4 +126,3 @@ class Reference:
     def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:
         """There is nothing to profile."""
         return vector
-

@@ -6,7 +6,7 @@ Parameters on a bound whose gradient points outwards are held (Bertsekas, SIAM J
 are clipped to the box; a step that does not lower the function is shortened.
 
 Every iteration evaluates value, gradient and Hessian once, at the trial point, and factorises once: no inner loops, so
-that a batch costs no more than its slowest lane, and never two factorisations (see ``docs`` of XLA:CPU deadlocks).
+that a batch costs no more than its slowest lane, and never two factorisations (with two, XLA:CPU of jaxlib 0.10 hangs).
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class NewtonState(NamedTuple):
 
 
 @dataclass(eq=False)
-class Newton(jaxopt.base.IterativeSolver):  # type: ignore[misc]
+class Newton(jaxopt.base.IterativeSolver):
     """Minimise a function of an :class:`ArrowVector` within a box.
 
     Attributes:
-        derivatives: ``(params, exact, *args) -> (value, gradient, ArrowMatrix)``; ``exact`` is 1 for the exact Hessian, 0
-            for a positive approximation of it.
+        derivatives: ``(params, exact, *args) -> (value, gradient, ArrowMatrix)``; ``exact`` is 1 for the exact
+            Hessian, 0 for a positive approximation of it.
         profile: ``(params, lower, upper, *args) -> params`` with a value that is not higher; the identity will do.
         gradient: ``(params, *args) -> gradient``, only used with ``kinked``.
         kinked: ``(*args) -> mask`` of border parameters with a kink at 0; None if there are none.
@@ -83,7 +83,7 @@ class Newton(jaxopt.base.IterativeSolver):  # type: ignore[misc]
     def init_state(self, init_params: ArrowVector, bounds: Box, *args: Any) -> NewtonState:
         """The state before the first evaluation."""
         zero = jnp.zeros((), init_params.border.dtype)
-        still = jax.tree.map(jnp.zeros_like, init_params)
+        still = ArrowVector.combine(jnp.zeros_like, init_params)
         return NewtonState(
             iter_num=jnp.asarray(0),
             value=zero + jnp.inf,
@@ -110,10 +110,10 @@ class Newton(jaxopt.base.IterativeSolver):  # type: ignore[misc]
             at = trial._replace(border=jnp.where(left, -_SIDE, trial.border))
         value, gradient, hessian = self.derivatives(at, state.exact, *args)
 
-        free = jax.tree.map(_free, trial, gradient, lower, upper)
+        free = ArrowVector.combine(_free, trial, gradient, lower, upper)
         free = free._replace(border=jnp.where(held, 0.0, free.border))
         factor = hessian.factor(free)
-        step = jax.tree.map(jnp.negative, factor.solve(gradient))
+        step = ArrowVector.combine(jnp.negative, factor.solve(gradient))
         edm = -gradient.dot(step)
         usable = factor.positive & jnp.isfinite(edm)
 
@@ -139,10 +139,12 @@ class Newton(jaxopt.base.IterativeSolver):  # type: ignore[misc]
             error=jnp.where(moved, edm, state.error),
             decrease=jnp.where(moved, edm, jnp.where(accept, 0.0, state.decrease)),
             switch=switch,
-            step=_select(moved, step, _select(accept, jax.tree.map(jnp.zeros_like, step), state.step)),
+            step=_select(moved, step, _select(accept, ArrowVector.combine(jnp.zeros_like, step), state.step)),
             side=jnp.where(accept, side, state.side),
             scale=jnp.where(moved, 1.0, shorter),
-            exact=jnp.where(moved, (edm < jnp.maximum(switch, self.tol)).astype(edm.dtype), jnp.where(again, 0.0, state.exact)),
+            exact=jnp.where(
+                moved, (edm < jnp.maximum(switch, self.tol)).astype(edm.dtype), jnp.where(again, 0.0, state.exact)
+            ),
             status=status,
         )
         return OptStep(_select(accept, trial, params), new_state)
@@ -150,7 +152,7 @@ class Newton(jaxopt.base.IterativeSolver):  # type: ignore[misc]
     def optimality_fun(self, params: ArrowVector, bounds: Box, *args: Any) -> ArrowVector:
         """Zero at a minimum within the box: the projected gradient step."""
         gradient = self.derivatives(params, jnp.asarray(1.0), *args)[1]
-        return jax.tree.map(lambda x, g, low, high: x - jnp.clip(x - g, low, high), params, gradient, *bounds)
+        return ArrowVector.combine(lambda x, g, low, high: x - jnp.clip(x - g, low, high), params, gradient, *bounds)
 
     def _run(self, init_params: ArrowVector, bounds: Box, *args: Any) -> OptStep:
         # jaxopt's own loop unrolls the first update, which doubles the program to compile
@@ -168,15 +170,19 @@ class Newton(jaxopt.base.IterativeSolver):  # type: ignore[misc]
         last = self.profile(self._move(params, state, bounds, mask), *bounds, *args)
         return OptStep(_select(state.status == Status.OK, last, params), state)
 
-    def _move(self, params: ArrowVector, state: NewtonState, bounds: Box, mask: Bool[Array, "globals"] | None) -> ArrowVector:
-        trial = jax.tree.map(
+    def _move(
+        self, params: ArrowVector, state: NewtonState, bounds: Box, mask: Bool[Array, "globals"] | None
+    ) -> ArrowVector:
+        trial = ArrowVector.combine(
             lambda x, step, low, high: jnp.clip(x + state.scale * step, low, high), params, state.step, *bounds
         )
         if mask is None:
             return trial
         return trial._replace(border=jnp.where(mask & (state.side * trial.border < 0), 0.0, trial.border))
 
-    def _sides(self, trial: ArrowVector, mask: Bool[Array, "globals"], *args: Any) -> tuple[Globals, Bool[Array, "globals"]]:
+    def _sides(
+        self, trial: ArrowVector, mask: Bool[Array, "globals"], *args: Any
+    ) -> tuple[Globals, Bool[Array, "globals"]]:
         """The side of its kink on which each parameter moves on, and which are held there by both slopes."""
         at = mask & (trial.border == 0)
         right = self.gradient(trial, *args).border
@@ -192,4 +198,4 @@ def _free(x: Array, gradient: Array, low: Array, high: Array) -> Array:
 
 
 def _select(choice: Bool[Array, ""], yes: ArrowVector, no: ArrowVector) -> ArrowVector:
-    return jax.tree.map(lambda a, b: jnp.where(choice, a, b), yes, no)
+    return ArrowVector.combine(lambda a, b: jnp.where(choice, a, b), yes, no)
