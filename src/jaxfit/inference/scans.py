@@ -132,19 +132,18 @@ def _tangent(best: FitResults, index: int, points: NumpyArray) -> NumpyArray:
 def _solve(
     likelihood: Likelihood, lanes: Problems[NumpyArray], bestfit: NumpyArray, **options: Any
 ) -> Minima[NumpyArray]:
-    """Solve all points; those that fail start once more from the best fit, then from their nearest neighbour's fit."""
+    """Solve all points; those that fail start once more from the best fit, then from their nearest neighbour's."""
     minima = Minima(*(np.array(field) for field in minimize(likelihood, lanes, **options)))
-    for attempt in range(3):
-        good = np.array([Status(int(code)).converged for code in minima.status])
-        todo = np.flatnonzero(~good)
-        if not todo.size or (attempt > 0 and not good.any()):
+    for attempt in ("best fit", "neighbour", "neighbour"):
+        ended = np.isin(minima.status, [Status.OK, Status.OK_AT_BOUND, Status.NEGATIVE_EXPECTATION])
+        todo, good = np.flatnonzero(~ended), np.flatnonzero(ended)
+        if not todo.size or (attempt == "neighbour" and not good.size):
             break
-        nearest = [
-            np.flatnonzero(good)[np.argmin(np.abs(np.flatnonzero(good) - lane))] if good.any() else 0 for lane in todo
-        ]
-        start = np.repeat(bestfit[None], todo.size, axis=0) if attempt == 0 else np.asarray(minima.pars)[nearest]
-        again = Problems(*(np.asarray(field)[todo] for field in lanes._replace(start=np.zeros_like(lanes.start))))
-        found = minimize(likelihood, again._replace(start=start), **options)
-        for field, new in zip(minima, found, strict=True):
+        if attempt == "neighbour":
+            start = minima.pars[good[np.argmin(np.abs(todo[:, None] - good), axis=1)]]
+        else:
+            start = np.repeat(bestfit[None], todo.size, axis=0)
+        retry = Problems(lanes.data[todo], start, lanes.lower[todo], lanes.upper[todo])
+        for field, new in zip(minima, minimize(likelihood, retry, **options), strict=True):
             field[todo] = new
     return minima

@@ -1,0 +1,110 @@
+"""``python -m benchmarks``: speed of jaxfit beside the agreement with MINUIT, all measured in one run.
+
+Times are the median of several warm calls on this machine; ratios are what travels. MINUIT runs as cabinetry runs it
+(numpy backend, float64). A model on which it would take more than the budget is timed in part, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import cabinetry
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyhf
+
+import jaxfit
+from benchmarks import problems
+from jaxfit.likelihood import likelihood_of
+
+
+def timed(function: Callable[[], Any], repeat: int = 15) -> tuple[float, Any]:
+    """Median time of a warm call in seconds, and its result."""
+    result = function()
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        result = function()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)), result
+
+
+def bare_product(model: pyhf.Model) -> float:
+    """Seconds of J.T @ (k*J), J with a row a bin and a column a global parameter: the floor of one Newton iteration."""
+    rng = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        columns = likelihood_of(model).split(jnp.zeros(model.config.npars)).border.size
+        jacobian, weights = jnp.asarray(rng.normal(size=(model.config.nmaindata, columns))), jnp.ones(model.config.nmaindata)
+        product = jax.jit(lambda k, jacobian: jacobian.T @ (k[:, None] * jacobian))
+        return timed(lambda: jax.block_until_ready(product(weights, jacobian)), 51)[0]
+
+
+def minuit_fit(model: pyhf.Model, data: list[float], budget: float) -> tuple[float, Any, str]:
+    """Seconds of ``cabinetry.fit.fit``, its result, and a remark; an estimate from part of the work above the budget."""
+    parameters = np.array(model.config.suggested_init())
+    one = timed(lambda: model.logpdf(parameters, data), 5)[0]
+    # HESSE alone differentiates numerically by every pair of free parameters
+    calls = (~np.array(model.config.suggested_fixed())).sum() ** 2 / 2
+    if one * calls > budget:
+        return one * calls, None, f"not run: HESSE alone needs {calls:.0f} calls of {1e3 * one:.0f} ms"
+    start = time.perf_counter()
+    try:
+        result, remark = cabinetry.fit.fit(model, data), ""
+    except pyhf.exceptions.FailedMinimization as error:
+        result, remark = None, f"(it fails: {str(error).splitlines()[0]})"
+    return time.perf_counter() - start, result, remark
+
+
+def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> None:
+    """One block of the table."""
+    start = time.perf_counter()
+    jaxfit.fit(model, data)
+    first = time.perf_counter() - start
+    fit, ours = timed(lambda: jaxfit.fit(model, data))
+    poi = model.config.poi_name
+    scan, points = timed(lambda: jaxfit.scan(model, data, poi, n_steps=41), 7)
+    product = bare_product(model)
+    print(f"\n{name}: {model.config.npars} parameters, {model.config.nmaindata} bins")
+    print(f"  fit + uncertainties, first (compiles)  {1e3 * first:10.1f} ms")
+    print(f"  fit + uncertainties, warm              {1e3 * fit:10.3f} ms   {ours.status.name}, {ours.iterations} iterations, "
+          f"EDM {ours.edm:.0e}, = {fit / product:.0f} bare products of {1e3 * product:.3f} ms")  # fmt: skip
+    failed = sum(not status.converged for status in points.statuses)
+    print(f"  scan of {poi}, 41 points, warm   {1e3 * scan:16.3f} ms   = {scan / fit:.1f} fits, {failed} points failed")
+    seconds, theirs, remark = minuit_fit(model, data, budget)
+    print(f"  cabinetry.fit.fit                      {1e3 * seconds:10.1f} ms   = {seconds / fit:.0f} x jaxfit.fit {remark}")
+    if theirs is not None:
+        pull = (theirs.bestfit - ours.bestfit) / np.where(ours.uncertainty > 0, ours.uncertainty, 1.0)
+        index = model.config.poi_index
+        print(f"  agreement: 2NLL jaxfit - MINUIT {ours.best_twice_nll - theirs.best_twice_nll:+.1e}, largest difference "
+              f"{np.abs(pull).max():.1e} sigma, sigma({poi}) {ours.uncertainty[index]:.5f} and "
+              f"{theirs.uncertainty[index]:.5f}")  # fmt: skip
+
+
+def main() -> None:
+    """Parse the command line and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("problem", nargs="*", default=problems.NAMES, help="S G M L ttbar, or workspace files")
+    parser.add_argument("--budget", type=float, default=600.0, help="seconds that MINUIT may take on one model")
+    arguments = parser.parse_args()
+    packages = ("jax", "jaxopt", "pyhf", "cabinetry", "iminuit", "numpy")
+    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, JAX on {jax.default_backend()}, load {os.getloadavg()[0]:.1f}")
+    pyhf.set_backend("numpy", precision="64b")
+    logging.disable(logging.ERROR)  # pyhf prints the whole covariance of a fit that fails
+    for name in arguments.problem:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", jaxfit.FitWarning)  # the status is in the table
+            report(name, *problems.model_and_data(name), arguments.budget)
+
+
+if __name__ == "__main__":
+    main()
