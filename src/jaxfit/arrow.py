@@ -48,8 +48,12 @@ class ArrowMatrix(NamedTuple):
     cross: Float[Array, "slots z bins"]
     blocks: Float[Array, "slots slots bins"]
 
-    def factor(self, free: ArrowVector) -> ArrowFactor:
-        """Factorise the rows and columns that are ``free``; ``positive`` tells whether they are positive definite."""
+    def factor(self, free: ArrowVector, damping: Scalar | float = 0.0) -> ArrowFactor:
+        """Factorise the rows and columns that are ``free``; ``positive`` tells whether they are positive definite.
+
+        ``damping`` is added to the border's diagonal in units of it (1 where it is zero): it gives a semidefinite
+        matrix an inverse.
+        """
         slots, bins = free.blocks.shape
         on = free.blocks
         cross = self.cross * on[:, None]
@@ -62,6 +66,8 @@ class ArrowMatrix(NamedTuple):
         weighted = jnp.einsum("zyb,pyb->pzb", core, basis)
         schur = basis.reshape(size, z * bins) @ weighted.reshape(size, z * bins).T
         schur += jnp.where((free.border[:, None] * free.border[None]) > 0, self.corner, jnp.eye(size, dtype=on.dtype))
+        diagonal = jnp.diag(schur)
+        schur += jnp.diag(jnp.where((diagonal == 0) & (damping > 0), 1.0, damping * jnp.abs(diagonal)))
         cholesky = jnp.linalg.cholesky(schur, symmetrize_input=False)
         positive = pivots_positive & jnp.all(jnp.isfinite(cholesky))
         return ArrowFactor(cholesky, inverse, cross, basis, free, positive)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxfit.arrow import ArrowVector
 from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
 from jaxfit.solvers import SOLVERS, STOCK, Newton, run_scipy, run_stock
@@ -50,9 +51,10 @@ class Minima(NamedTuple, Generic[T]):
 
 
 class Curvature(NamedTuple):
-    """The likelihood around one point: NLL, widths and correlations, the Hessian's diagonal, expected yields."""
+    """The likelihood around one point: NLL, EDM, widths, correlations, the Hessian's diagonal, expected yields."""
 
     nll: Scalar
+    edm: Scalar
     sigma: Pars
     correlation: Float[Array, "pars pars"]
     diagonal: Pars
@@ -71,7 +73,7 @@ def minimize(
     *,
     solver: str = "newton",
     maxiter: int | None = None,
-    tolerance: float | None = None,
+    goal: float = EDM_GOAL,
 ) -> Minima[NumpyArray]:
     """Solve a batch of problems.
 
@@ -80,14 +82,14 @@ def minimize(
         problems: arrays with a leading axis of lanes.
         solver: "newton", or one of jaxopt's: "lbfgsb", "bfgs", "projected_gradient", "scipy".
         maxiter: most iterations, default by solver (100 for newton).
-        tolerance: EDM goal as in MINUIT, 0.002 * tolerance; default an EDM of 1e-8.
+        goal: EDM at which a lane ends; its last step makes it about the square of that.
 
     Raises:
         InputError: unknown solver.
     """
     if solver not in SOLVERS:
         raise InputError(suggest("solver", solver, SOLVERS))
-    limit, goal = maxiter or _MAXITER[solver], edm_goal(tolerance)
+    limit = maxiter or _MAXITER[solver]
     lanes, size = len(problems.start), _SIZES[-1]
     with jax.enable_x64(True):
         if solver == "scipy":
@@ -106,10 +108,16 @@ def minimize(
     return parts[0] if len(parts) == 1 else Minima(*(np.concatenate(a) for a in zip(*parts, strict=True)))
 
 
-def curvature(likelihood: Likelihood, pars: NumpyArray, free: NumpyMask, data: NumpyArray) -> Curvature:
-    """NLL, expected yields and inverse Hessian over the ``free`` parameters (zero elsewhere) at a point."""
+def curvature(
+    likelihood: Likelihood, pars: NumpyArray, free: NumpyMask, held: NumpyMask, data: NumpyArray
+) -> Curvature:
+    """NLL, expected yields and inverse Hessian over the ``free`` parameters (zero elsewhere) at a point.
+
+    The slopes of ``held`` parameters (on a bound) do not count in the EDM.
+    """
+    masks = np.asarray(free, dtype=float), np.asarray(free & ~held, dtype=float)
     with jax.enable_x64(True):
-        around: Curvature = _curvature(likelihood, pars, np.asarray(free, dtype=float), data)
+        around: Curvature = _curvature(likelihood, pars, *masks, data)
         return around
 
 
@@ -230,13 +238,22 @@ def _refine_status(
 
 
 @jax.jit
-def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, data: Data) -> Curvature:
-    value, _, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
+def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, data: Data) -> Curvature:
+    value, gradient, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
     factor = matrix.factor(likelihood.split(free, padding=0.0))
+    if likelihood.kinked is not None:  # held there by different slopes on both sides
+        border = jnp.where(likelihood.kinked & (likelihood.split(pars).border == 0), 0.0, gradient.border)
+        gradient = gradient._replace(border=border)
+    slopes = ArrowVector.combine(jnp.multiply, gradient, likelihood.split(moving, padding=0.0))
     sigma, correlation = factor.inverse(likelihood.order, likelihood.rows)
-    diagonal = likelihood.join(matrix.diagonal())
     return Curvature(
-        value + likelihood.offset(data), sigma, correlation, diagonal, factor.positive, likelihood.expected(pars)
+        nll=value + likelihood.offset(data),
+        edm=slopes.dot(factor.solve(slopes)),
+        sigma=sigma,
+        correlation=correlation,
+        diagonal=likelihood.join(matrix.diagonal()),
+        positive=factor.positive,
+        expected=likelihood.expected(pars),
     )
 
 

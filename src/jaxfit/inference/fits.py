@@ -19,6 +19,12 @@ from jaxfit.typing import NumpyArray
 __all__ = ["FitWarning", "fit"]
 
 
+# EDM from which one more Newton step leads to the goal as a rule: the Hessian at its end, needed for the uncertainties
+# anyway, tells the EDM there, which saves the iteration that would
+_LAST_STEP = 1e-5
+_ENDS = (Status.NOT_CONVERGED, Status.STALLED, Status.NONFINITE)
+
+
 class FitWarning(UserWarning):
     """A fit that did not end in a minimum that can be used; the text says what to do."""
 
@@ -49,7 +55,7 @@ def fit(
         fix_pars: which parameters to hold at their start value; in a mapping a number is the value to hold it at.
         par_bounds: bounds as (low, high); default the model's.
         strategy: accepted for cabinetry's sake, without meaning here (derivatives are always exact).
-        maxiter: most evaluations of the derivatives; default 100 (for jaxopt's first-order solvers several thousand).
+        maxiter: most iterations; default 100 (for jaxopt's first-order solvers several thousand).
         tolerance: the fit ends at EDM < 0.002 * tolerance as in MINUIT; default an EDM of 1e-8.
         custom_fit: accepted for cabinetry's sake, without meaning here.
         solver: "newton", or one of jaxopt's: "lbfgsb", "bfgs", "projected_gradient", "scipy".
@@ -69,9 +75,19 @@ def fit(
     space, observed = space.override(init_pars, fix_pars, par_bounds), checked_data(model, data)
     lower, upper = space.box()
     problem = Problems(observed[None], space.start[None], lower[None], upper[None])
-    minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, tolerance=tolerance)
-    pars = np.asarray(minima.pars[0])
-    around = uncertainties(likelihood, space, pars, observed, Status(int(minima.status[0])))
+    goal = edm_goal(tolerance)
+    first_goal = max(goal, _LAST_STEP) if solver == "newton" else goal
+    minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=first_goal)
+    around = uncertainties(likelihood, space, minima.pars[0], observed, Status(int(minima.status[0])))
+    iterations, edm = int(minima.iterations[0]) + 1, around.edm
+    if first_goal > goal and not edm <= goal and around.status not in _ENDS:
+        problem = problem._replace(start=minima.pars)
+        minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=goal)
+        around = uncertainties(likelihood, space, minima.pars[0], observed, Status(int(minima.status[0])))
+        iterations += int(minima.iterations[0]) + 1
+    if not edm <= goal:
+        edm = float(minima.edm[0])
+    pars = minima.pars[0]
 
     notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected)]
     if not around.status.converged:
@@ -87,9 +103,9 @@ def fit(
         best_twice_nll=twice_nll,
         goodness_of_fit=goodness(model, observed, twice_nll) if goodness_of_fit else -1,
         status=around.status,
-        edm=float(minima.edm[0]),
-        edm_goal=edm_goal(tolerance),
-        iterations=int(minima.iterations[0]),
+        edm=edm,
+        edm_goal=goal,
+        iterations=iterations,
         at_bound=tuple(space.names[i] for i in np.flatnonzero(on_bound)),
         warnings=tuple(notes),
         engine=likelihood.engine,

@@ -11,7 +11,7 @@ import numpy as np
 from jaxfit.errors import InputError
 from jaxfit.inference.fits import FitWarning, fit
 from jaxfit.likelihood import Likelihood, Model, checked_data, likelihood_of, parameter_space
-from jaxfit.minimization import Minima, Problems, minimize
+from jaxfit.minimization import Minima, Problems, edm_goal, minimize
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray
@@ -65,8 +65,16 @@ def scan(
     """
     space = parameter_space(model).override(init_pars, fix_pars, par_bounds)
     index = space.index(par_name)
-    options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "tolerance": tolerance}
-    best = fit(model, data, init_pars=init_pars, fix_pars=fix_pars, par_bounds=par_bounds, **options)
+    best = fit(
+        model,
+        data,
+        init_pars=init_pars,
+        fix_pars=fix_pars,
+        par_bounds=par_bounds,
+        maxiter=maxiter,
+        tolerance=tolerance,
+        solver=solver,
+    )
     width = float(best.uncertainty[index])
     points = _points(par_name, float(best.bestfit[index]), width, par_range, n_steps, values)
 
@@ -74,7 +82,7 @@ def scan(
     lower, upper = (np.repeat(bound[None], len(points), axis=0) for bound in space.box())
     lower[:, index] = upper[:, index] = points
     lanes = Problems(np.repeat(observed[None], len(points), axis=0), _tangent(best, index, points), lower, upper)
-    minima = _solve(likelihood, lanes, best.bestfit, **options)
+    minima = _solve(likelihood, lanes, best.bestfit, solver=solver, maxiter=maxiter, goal=edm_goal(tolerance))
 
     statuses = tuple(Status(int(code)) for code in minima.status)
     notes = [*best.warnings]

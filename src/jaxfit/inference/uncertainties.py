@@ -21,6 +21,7 @@ class Uncertainties(NamedTuple):
     """Widths and correlations around a minimum (NaN where there are none), and what is wrong with them."""
 
     nll: float
+    edm: float
     expected: NumpyArray
     sigma: NumpyArray
     correlation: NumpyArray
@@ -40,9 +41,9 @@ def uncertainties(
     free = lower < upper
     inside = free & (pars > lower) & (pars < upper)
     warnings: tuple[str, ...] = ()
-    result = curvature(likelihood, pars, free, data)
+    result = curvature(likelihood, pars, free, free & ~inside, data)
     if not result.positive and (inside < free).any():
-        result = curvature(likelihood, pars, inside, data)
+        result = curvature(likelihood, pars, inside, free & ~inside, data)
         if result.positive:
             warnings = (f"not curved on a bound, so without uncertainty: {_names(space, inside < free)}",)
     sigma, correlation = np.asarray(result.sigma), np.asarray(result.correlation)
@@ -51,12 +52,14 @@ def uncertainties(
     if not result.positive or flat.any():
         sigma = np.where(free, np.nan, 0.0)
         correlation = np.where(free[:, None] & free, np.nan, 0.0)
-        if status.converged or status == Status.SINGULAR:
+        if status.converged or status in (Status.SINGULAR, Status.NOT_A_MINIMUM):
             status, names = _diagnose(hessian(likelihood, pars, data), space, inside)
             warnings = (f"no covariance, the likelihood is {names}",)
     elif warnings:
         sigma = np.where(inside < free, np.nan, sigma)
-    return Uncertainties(float(result.nll), np.asarray(result.expected), sigma, correlation, status, warnings)
+    return Uncertainties(
+        float(result.nll), float(result.edm), np.asarray(result.expected), sigma, correlation, status, warnings
+    )
 
 
 def _diagnose(dense: NumpyArray, space: ParameterSpace, inside: NumpyMask) -> tuple[Status, str]:
@@ -67,7 +70,7 @@ def _diagnose(dense: NumpyArray, space: ParameterSpace, inside: NumpyMask) -> tu
     values, vectors = np.linalg.eigh(dense[np.ix_(where, where)] / np.outer(scale, scale))
     involved = np.zeros_like(inside)
     involved[where[np.abs(vectors[:, 0]) > 0.1]] = True
-    if values[0] < -1e-8:
+    if values[0] < -1e-4:
         return Status.NOT_A_MINIMUM, f"curved downwards along {_names(space, involved)}"
     return Status.SINGULAR, f"flat along {_names(space, involved)}"
 

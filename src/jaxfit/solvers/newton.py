@@ -31,6 +31,7 @@ Box = tuple[ArrowVector, ArrowVector]
 _RUNNING = -1
 _SHORTEST = 1e-9  # of a step, before the search along it is given up
 _SWITCH = 1.0  # EDM below which the exact Hessian is first tried
+_DAMPING = 1e-10  # of the approximate Hessian, which flat directions leave without an inverse
 _SIDE = 1e-300  # distance from a kink at which a derivative is the left-hand one
 
 
@@ -112,7 +113,7 @@ class Newton(jaxopt.base.IterativeSolver):
 
         free = ArrowVector.combine(_free, trial, gradient, lower, upper)
         free = free._replace(border=jnp.where(held, 0.0, free.border))
-        factor = hessian.factor(free)
+        factor = hessian.factor(free, damping=_DAMPING * (1.0 - state.exact))
         step = ArrowVector.combine(jnp.negative, factor.solve(gradient))
         edm = -gradient.dot(step)
         usable = factor.positive & jnp.isfinite(edm)
@@ -136,7 +137,7 @@ class Newton(jaxopt.base.IterativeSolver):
         new_state = NewtonState(
             iter_num=state.iter_num + 1,
             value=jnp.where(accept, value, state.value),
-            error=jnp.where(moved, edm, state.error),
+            error=jnp.where(moved, jnp.abs(edm), state.error),
             decrease=jnp.where(moved, edm, jnp.where(accept, 0.0, state.decrease)),
             switch=switch,
             step=_select(moved, step, _select(accept, ArrowVector.combine(jnp.zeros_like, step), state.step)),
@@ -194,7 +195,8 @@ class Newton(jaxopt.base.IterativeSolver):
 
 def _free(x: Array, gradient: Array, low: Array, high: Array) -> Array:
     outwards = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
-    return jnp.where(outwards | (low >= high), 0.0, 1.0)
+    free: Array = jnp.where(outwards | (low >= high), 0.0, 1.0)
+    return free
 
 
 def _select(choice: Bool[Array, ""], yes: ArrowVector, no: ArrowVector) -> ArrowVector:

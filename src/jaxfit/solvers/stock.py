@@ -7,9 +7,9 @@ model with parameters of different sizes keeps them busy for thousands of iterat
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import jaxopt
 
@@ -54,15 +54,19 @@ def run_scipy(
     function: Function, start: Pars, lower: Pars, upper: Pars, scale: Pars, *args: Any, maxiter: int
 ) -> tuple[Pars, Int[Array, ""]]:
     """The same with scipy's L-BFGS-B, which runs on the host: it can be neither traced nor batched."""
-    box = (lower / scale, upper / scale)
-    solver = jaxopt.ScipyBoundedMinimize(
-        fun=jax.jit(lambda y, *args: function(y * scale, *args)),
+    y, state = _scipy_solver(function, maxiter).run(start / scale, (lower / scale, upper / scale), scale, *args)
+    return jnp.clip(y * scale, lower, upper), jnp.asarray(state.iter_num)
+
+
+@cache
+def _scipy_solver(function: Function, maxiter: int) -> jaxopt.ScipyBoundedMinimize:
+    """One solver for all calls: each compiles its function anew."""
+    return jaxopt.ScipyBoundedMinimize(
+        fun=lambda y, scale, *args: function(y * scale, *args),
         method="l-bfgs-b",
         maxiter=maxiter,
         options={"maxfun": 20 * maxiter, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-8},
     )
-    y, state = solver.run(start / scale, box, *args)
-    return jnp.clip(y * scale, lower, upper), jnp.asarray(state.iter_num)
 
 
 def _unbounded(start: Pars, lower: Pars, upper: Pars, scale: Pars) -> tuple[Callable[[Pars], Pars], Pars]:
