@@ -21,7 +21,7 @@ __all__ = ["fit_figures", "profile_nll", "save", "scan_figures"]
 Drawings: TypeAlias = dict[str, Callable[[], Figure]]  # by file name
 
 _LEVELS = {"68 %": 0.5, "95 %": 1.9207}  # half the quantiles of chi-square with one degree of freedom
-_MAX_CORRELATED, _MIN_CORRELATION = 40, 0.1  # what a correlation matrix shows
+_MAX_CORRELATED, _MIN_CORRELATION = 40, 0.2  # what a correlation matrix shows
 # Our results have all that cabinetry reads of its own, which is what its signatures name.
 _visualize: Any = cabinetry.visualize
 _model_utils: Any = cabinetry.model_utils
@@ -50,10 +50,8 @@ def profile_nll(scan: ScanResults) -> Figure:
     failed = ~good & np.isfinite(nlls)
     if failed.any():
         axes.plot(values[failed], nlls[failed], "x", color="tab:gray", label="not converged")
-    if len(values) > 1 and values.min() < values.max():
-        axes.set_xlim(values.min(), values.max())
     top = max(nlls[good], default=0.0)
-    axes.set_ylim(0.0, 1.15 * top if top > 0 else 1.0)
+    axes.set_ylim(0.0, 1.35 * top if top > 0 else 1.0)
     for text, level in _LEVELS.items():
         if level < axes.get_ylim()[1]:
             axes.axhline(level, color="gray", linestyle=":", linewidth=1)
@@ -65,7 +63,8 @@ def profile_nll(scan: ScanResults) -> Figure:
     axes.set_ylabel("Δ NLL")
     axes.minorticks_on()
     axes.tick_params(direction="in", top=True, right=True, which="both")
-    axes.legend(frameon=False, loc="upper center")
+    axes.margins(x=0.02)
+    axes.legend(loc="upper center", framealpha=1.0, edgecolor="none")
     return figure
 
 

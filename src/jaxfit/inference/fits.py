@@ -21,7 +21,7 @@ __all__ = ["FitWarning", "fit"]
 
 # EDM from which one more Newton step leads to the goal as a rule: the Hessian at its end, needed for the uncertainties
 # anyway, tells the EDM there, which saves the iteration that would
-_LAST_STEP = 1e-5
+_LAST_STEP = 2e-4
 _ENDS = (Status.NOT_CONVERGED, Status.STALLED, Status.NONFINITE)
 
 

@@ -12,6 +12,8 @@ from jaxfit.typing import Bins
 
 __all__ = ["free_minimum", "normal_minimum", "poisson_minimum"]
 
+_FAR = 1e300  # beyond every bound
+
 
 def normal_minimum(n: Bins, rest: Bins, slope: Bins, aux: Bins, sigma: Bins) -> Bins:
     """Gamma constrained by a normal distribution around ``aux`` of width ``sigma``.
@@ -28,15 +30,21 @@ def normal_minimum(n: Bins, rest: Bins, slope: Bins, aux: Bins, sigma: Bins) -> 
 
 
 def poisson_minimum(n: Bins, rest: Bins, slope: Bins, count: Bins, tau: Bins) -> Bins:
-    """Gamma constrained by an auxiliary measurement ``count`` that expects ``tau * gamma``."""
+    """Gamma constrained by an auxiliary measurement ``count`` that expects ``tau * gamma``.
+
+    The root of total * slope * gamma^2 + 2 half * gamma = count * rest at which nu is positive.
+    """
     total = slope + tau
-    a = total * slope
     half = 0.5 * (total * rest - (n + count) * slope)
-    root = jnp.sqrt(jnp.maximum(half**2 + a * count * rest, 0.0))
-    below = jnp.where(a > 0, (root - half) / jnp.where(a > 0, a, 1.0), count / tau)
-    return jnp.where(half < 0, below, jnp.where(half > 0, count * rest / jnp.where(half > 0, half + root, 1.0), below))
+    root = jnp.sqrt(jnp.maximum(half**2 + total * slope * count * rest, 0.0))
+    larger = (root - half) / jnp.where(half < 0, total * slope, 1.0)
+    smaller = count * rest / jnp.where(half > 0, half + root, 1.0)
+    alone = count / jnp.where(total > 0, total, 1.0)  # nothing observed or nothing else expected
+    observed = jnp.where(half < 0, larger, jnp.where(half > 0, smaller, alone))
+    return jnp.where(n > 0, observed, jnp.where(total > 0, alone, _FAR))
 
 
 def free_minimum(n: Bins, rest: Bins, slope: Bins, gamma: Bins) -> Bins:
-    """Unconstrained gamma: expect what is observed; stays where it has no effect."""
-    return jnp.where(slope > 0, (n - rest) / jnp.where(slope > 0, slope, 1.0), gamma)
+    """Unconstrained gamma: expect what is observed, or as little as the bounds allow; stays where it has no effect."""
+    observed = (n - rest) / jnp.where(slope == 0, 1.0, slope)
+    return jnp.where(slope == 0, gamma, jnp.where(n > 0, observed, -jnp.sign(slope) * _FAR))

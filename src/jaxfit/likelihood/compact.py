@@ -138,7 +138,8 @@ class Compact:
         twice_gg = twice_factor[:own, :own]
 
         first, second = constraints.poisson_slopes(n, nu)
-        fisher = 1.0 / jnp.where(n > 0, jnp.where(nu > 0, nu, 1.0), jnp.maximum(nu, 1.0))
+        # expected curvature 1 / nu; without events the likelihood is linear in nu, and 1 / nu would stop it short of 0
+        fisher = jnp.where(nu > 0, 1.0 / jnp.where(nu > 0, jnp.where(n > 0, nu, jnp.maximum(nu, 1.0)), 1.0), 0.0)
         second = exact * second + (1.0 - exact) * fisher
         bent = exact * first
         term_1, term_2 = self._slot_slopes(vector, aux)

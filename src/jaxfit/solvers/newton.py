@@ -1,7 +1,8 @@
 """Projected Newton for arrow-shaped problems with bounds, as a jaxopt solver.
 
 Far from the minimum the exact Hessian of a likelihood is often indefinite; there the Fisher matrix, which is always
-positive, gives the step. Once the expected decrease is small the exact Hessian takes over and convergence is quadratic.
+positive, gives the step. Once the expected decrease is small the exact Hessian takes over and convergence is quadratic;
+where it is not positive yet, a mixture of both.
 Parameters on a bound whose gradient points outwards are held (Bertsekas, SIAM J. Control Optim. 20 (1982) 221); steps
 are clipped to the box; a step that does not lower the function is shortened.
 
@@ -30,6 +31,7 @@ Box = tuple[ArrowVector, ArrowVector]
 
 _RUNNING = -1
 _SHORTEST = 1e-9  # of a step, before the search along it is given up
+_SMALLEST_SHARE = 0.02  # of the exact Hessian, before it is left out
 _SWITCH = 1.0  # EDM below which the exact Hessian is first tried
 _DAMPING = 1e-10  # of the approximate Hessian, which flat directions leave without an inverse
 _SIDE = 1e-300  # distance from a kink at which a derivative is the left-hand one
@@ -39,16 +41,17 @@ class NewtonState(NamedTuple):
     """State of the iteration.
 
     ``error`` is the EDM, twice the expected decrease of the function, at the last accepted point; ``decrease`` the same
-    for the step being tried (0 if there is none), ``switch`` the EDM below which the exact Hessian is used.
+    for the step being tried (0 if there is none), ``exact`` the share of the exact Hessian in the next one.
+    ``side`` is the side of its kink on which a parameter moves, ``blocked`` are parameters held for one step.
     """
 
     iter_num: Int[Array, ""]
     value: Scalar
     error: Scalar
     decrease: Scalar
-    switch: Scalar
     step: ArrowVector
     side: Globals
+    blocked: Bool[Array, "globals"]
     scale: Scalar
     exact: Scalar
     status: Int[Array, ""]
@@ -60,7 +63,7 @@ class Newton(jaxopt.base.IterativeSolver):
 
     Attributes:
         derivatives: ``(params, exact, *args) -> (value, gradient, ArrowMatrix)``; ``exact`` is 1 for the exact
-            Hessian, 0 for a positive approximation of it.
+            Hessian, 0 for a positive approximation of it, in between for a mixture.
         profile: ``(params, lower, upper, *args) -> params`` with a value that is not higher; the identity will do.
         gradient: ``(params, *args) -> gradient``, only used with ``kinked``.
         kinked: ``(*args) -> mask`` of border parameters with a kink at 0; None if there are none.
@@ -90,9 +93,9 @@ class Newton(jaxopt.base.IterativeSolver):
             value=zero + jnp.inf,
             error=zero + jnp.inf,
             decrease=zero,
-            switch=zero + _SWITCH,
             step=still,
             side=still.border,
+            blocked=jnp.zeros_like(still.border, dtype=bool),
             scale=zero + 1.0,
             exact=zero,
             status=jnp.asarray(_RUNNING),
@@ -112,7 +115,9 @@ class Newton(jaxopt.base.IterativeSolver):
         value, gradient, hessian = self.derivatives(at, state.exact, *args)
 
         free = ArrowVector.combine(_free, trial, gradient, lower, upper)
-        free = free._replace(border=jnp.where(held, 0.0, free.border))
+        # blocked parameters stay so until a step has been made
+        blocked = state.blocked & (state.decrease == 0)
+        free = free._replace(border=jnp.where(held | blocked, 0.0, free.border))
         factor = hessian.factor(free, damping=_DAMPING * (1.0 - state.exact))
         step = ArrowVector.combine(jnp.negative, factor.solve(gradient))
         edm = -gradient.dot(step)
@@ -121,13 +126,21 @@ class Newton(jaxopt.base.IterativeSolver):
         slack = 1e-12 * (1.0 + jnp.abs(value))
         lowers = value <= state.value - 1e-4 * state.scale * state.decrease + slack
         accept = lowers & jnp.isfinite(value)
-        moved = accept & usable
-        # a point without a usable exact Hessian is tried again with the approximate one
+        # a step that leaves the box, or its side of a kink, from right on the edge is clipped to something that may not
+        # descend: hold those parameters and find the step of the others
+        wrong = _leaves(trial.border, step.border, lower.border, upper.border)
+        if mask is not None:
+            wrong = wrong | (mask & (trial.border == 0) & (side * step.border < 0))
+        wrong = wrong & (free.border > 0) & accept & usable
+        edge = jnp.any(wrong)
+        moved = accept & usable & ~edge
+        # a point without a positive Hessian is tried again with more of the approximate one in it
         again = accept & ~usable & (state.exact > 0)
-        converged = moved & (state.exact > 0) & (edm <= self.tol)
-        stationary = again & (state.error <= self.tol)
+        converged = moved & (state.exact == 1) & (edm <= self.tol) & (~jnp.any(blocked) | (state.error <= self.tol))
+        stationary = again & (state.exact == 1) & (state.error <= self.tol)
         shorter = state.scale * jnp.where(accept, 1.0, 0.4)
-        switch = jnp.where(again, 0.1 * state.switch, state.switch)
+        less = jnp.where(state.exact > _SMALLEST_SHARE, 0.5 * state.exact, 0.0)
+        more = jnp.where(edm < _SWITCH, jnp.where(state.exact > 0, jnp.minimum(2.0 * state.exact, 1.0), 1.0), 0.0)
 
         status = jnp.where(converged, Status.OK, _RUNNING)
         status = jnp.where(stationary, Status.NOT_A_MINIMUM, status)
@@ -139,13 +152,11 @@ class Newton(jaxopt.base.IterativeSolver):
             value=jnp.where(accept, value, state.value),
             error=jnp.where(moved, jnp.abs(edm), state.error),
             decrease=jnp.where(moved, edm, jnp.where(accept, 0.0, state.decrease)),
-            switch=switch,
             step=_select(moved, step, _select(accept, ArrowVector.combine(jnp.zeros_like, step), state.step)),
             side=jnp.where(accept, side, state.side),
+            blocked=jnp.where(accept, blocked | wrong, state.blocked),
             scale=jnp.where(moved, 1.0, shorter),
-            exact=jnp.where(
-                moved, (edm < jnp.maximum(switch, self.tol)).astype(edm.dtype), jnp.where(again, 0.0, state.exact)
-            ),
+            exact=jnp.where(moved, more, jnp.where(again, less, state.exact)),
             status=status,
         )
         return OptStep(_select(accept, trial, params), new_state)
@@ -158,7 +169,8 @@ class Newton(jaxopt.base.IterativeSolver):
     def _run(self, init_params: ArrowVector, bounds: Box, *args: Any) -> OptStep:
         # jaxopt's own loop unrolls the first update, which doubles the program to compile
         def cond(carry: OptStep) -> Bool[Array, ""]:
-            return (carry.state.status == _RUNNING) & (carry.state.iter_num < self.maxiter)
+            running: Array = (carry.state.status == _RUNNING) & (carry.state.iter_num < self.maxiter)
+            return running
 
         def body(carry: OptStep) -> OptStep:
             return self.update(carry.params, carry.state, bounds, *args)
@@ -197,6 +209,11 @@ def _free(x: Array, gradient: Array, low: Array, high: Array) -> Array:
     outwards = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
     free: Array = jnp.where(outwards | (low >= high), 0.0, 1.0)
     return free
+
+
+def _leaves(x: Array, step: Array, low: Array, high: Array) -> Bool[Array, "..."]:
+    leaves: Array = ((x <= low) & (step < 0)) | ((x >= high) & (step > 0))
+    return leaves
 
 
 def _select(choice: Bool[Array, ""], yes: ArrowVector, no: ArrowVector) -> ArrowVector:

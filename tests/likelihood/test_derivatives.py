@@ -1,0 +1,99 @@
+"""Gradient and Hessian of the lowered likelihood against JAX's derivatives of pyhf's own log-density."""
+
+import jax
+import models
+import numpy as np
+import pyhf
+import pytest
+from likelihood.conftest import assert_gradient, assert_hessian
+
+CODED = [("norm_plus_shape", *codes) for codes in models.CODES if codes != ("code4", "code4p")] + [
+    ("everything", "code1", "code0"),
+    ("shared_parameters", "code1", "code2"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _jax_backend():
+    """Every change of pyhf's backend recomputes all models that are alive: one change for all tests of this file."""
+    before, x64 = pyhf.get_backend(), jax.config.jax_enable_x64
+    pyhf.set_backend("jax", precision="64b")
+    yield
+    pyhf.set_backend(*before)
+    jax.config.update("jax_enable_x64", x64)
+
+
+@pytest.mark.parametrize("name", [name for name in models.WORKSPACES if name != "empty_bin"])
+def test_registry(case_of, name):
+    case = case_of(name)
+    for pars in (case.start, *case.points(20)):
+        case.assert_derivatives(pars)
+
+
+@pytest.mark.parametrize(("name", "normsys", "histosys"), CODED)
+def test_interpolation_codes(case_of, name, normsys, histosys):
+    """At random points; what happens at the joints is in test_compact."""
+    case = case_of(name, normsys, histosys)
+    for pars in case.points(20):
+        case.assert_derivatives(pars)
+
+
+def test_shared_workspaces(case_of_file, file):
+    """The Hessian up to 60 parameters."""
+    case = case_of_file(file)
+    for pars in (case.start, *case.points(5)):
+        if len(pars) <= 60:
+            case.assert_derivatives(pars)
+        else:
+            point = case.at(pars)
+            assert_gradient(point.gradient, case.reference_gradient(pars), point.hessian)
+
+
+@pytest.mark.parametrize("zero", [["mu"], ["acceptance"], ["mu", "acceptance"]], ids="+".join)
+def test_normfactors_of_exactly_zero(case_of, zero):
+    """The derivatives by one factor are those of the product of the others, with any of them zero."""
+    case = case_of("two_normfactors")
+    pars = case.start.copy()
+    pars[case.space.index("tilt")] = 0.3
+    pars[[case.space.index(name) for name in zero]] = 0.0
+    case.assert_derivatives(pars)
+
+
+def central(function, pars, step=1e-5):
+    """Fourth-order central differences by every parameter."""
+    rows = []
+    for direction in step * np.eye(len(pars)):
+        f = [function(pars + k * direction) for k in (-2, -1, 1, 2)]
+        rows.append((f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * step))
+    return np.array(rows)
+
+
+def test_an_empty_bin_has_finite_derivatives_where_pyhf_has_none(case_of):
+    case = case_of("empty_bin")
+    for pars in (case.start, *case.points(5)):
+        assert np.isnan(case.reference_gradient(pars)).any()
+        point = case.at(pars)
+        np.testing.assert_allclose(point.gradient, central(lambda x: case.at(x).nll, pars), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(point.hessian, central(lambda x: case.at(x).gradient, pars), rtol=1e-6, atol=1e-6)
+
+
+# -- the Fisher form ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", models.WORKSPACES)
+def test_fisher_form_is_positive_definite(case_of, name):
+    case = case_of(name)
+    free = ~case.space.fixed
+    for pars in (case.start, *case.points(20)):
+        fisher = case.at(pars, exact=0.0).hessian[free][:, free]
+        unit = np.sqrt(np.diag(fisher))
+        assert np.linalg.eigvalsh(fisher / np.outer(unit, unit))[0] > 0
+        np.testing.assert_array_equal(case.at(pars, exact=0.0).gradient, case.at(pars).gradient)
+
+
+def test_fisher_form_is_the_expectation_of_the_hessian(case_of):
+    """Where every bin observes what it expects the two are the same up to the bending by the constraints' pulls."""
+    case = case_of("norm_plus_shape")
+    data = np.concatenate([case.at(case.start).expected, case.model.config.auxdata])
+    asimov = type(case)(case.model, data)
+    assert_hessian(asimov.at(case.start, exact=0.0).hessian, asimov.at(case.start).hessian, relative=1e-12)

@@ -1,0 +1,141 @@
+"""Parameters, checked data and constants of a pyhf model."""
+
+import math
+
+import cabinetry
+import models
+import numpy as np
+import pyhf
+import pytest
+import scipy.stats
+
+from jaxfit.errors import InputError
+from jaxfit.likelihood import bin_name, checked_data, parameter_space, saturated_nll, unconstrained_count
+from jaxfit.likelihood.models import constraint_table
+
+
+@pytest.mark.parametrize("name", models.WORKSPACES)
+def test_parameter_space_is_what_pyhf_suggests(name):
+    config = models.model_and_data(name)[0].config
+    space = parameter_space(models.model_and_data(name)[0])
+    assert space.names == tuple(config.par_names)
+    np.testing.assert_array_equal(space.start, config.suggested_init())
+    np.testing.assert_array_equal(np.stack([space.lower, space.upper], axis=1), config.suggested_bounds())
+    assert space.fixed.tolist() == config.suggested_fixed()
+    assert space.poi == config.poi_name
+    assert (space.poi is None) == (name == "gammas_only")
+
+
+def test_settings_of_the_measurement_arrive():
+    space = parameter_space(models.model_and_data("configured")[0])
+    index = space.index("mu")
+    assert (space.start[index], space.lower[index], space.upper[index]) == (0.7, -2.0, 6.0)
+    assert {name for name, fixed in zip(space.names, space.fixed, strict=True) if fixed} == {"xsec", "lumi"}
+
+
+def test_bins_are_named_in_the_order_of_the_data():
+    model, _ = models.model_and_data("unequal_channels")
+    names = [bin_name(model, index) for index in range(model.config.nmaindata)]
+    assert names == [
+        *(f"channel 'BR' bin {i}" for i in range(3)),
+        "channel 'CR' bin 0",
+        *(f"channel 'SR' bin {i}" for i in range(4)),
+    ]
+    with pytest.raises(IndexError):
+        bin_name(model, model.config.nmaindata)
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_good_data_pass(kind):
+    model, data = models.model_and_data("empty_bin")
+    checked = checked_data(model, kind(data))
+    assert checked.dtype == np.float64
+    np.testing.assert_array_equal(checked, data)
+
+
+def changed(data, index, value):
+    return [*data[:index], value, *data[index + 1 :]]
+
+
+# staterror: channel SR of three bins, data of three bins and four auxiliary data (xsec, three gammas)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda data: data[:-1],
+            "data: expected 7 entries (3 bins and 4 auxiliary data), found 6",
+        ),
+        (
+            lambda data: data[:3],
+            "data: expected 7 entries (3 bins and 4 auxiliary data), found 3: "
+            "the auxiliary data are missing (model.config.auxdata)",
+        ),
+        (
+            lambda data: [data],
+            "data: expected 7 entries (3 bins and 4 auxiliary data), found an array of shape (1, 7)",
+        ),
+        (
+            lambda data: 3.0,
+            "data: expected 7 entries (3 bins and 4 auxiliary data), found an array of shape ()",
+        ),
+        (lambda data: changed(data, 1, -2.0), "data: channel 'SR' bin 1 is -2, expected a number of events"),
+        (lambda data: changed(data, 2, math.nan), "data: channel 'SR' bin 2 is nan, expected a number of events"),
+        (lambda data: changed(data, 0, math.inf), "data: channel 'SR' bin 0 is inf, expected a number of events"),
+        (lambda data: changed(data, 4, math.nan), "data: auxiliary datum 1 is nan, expected a number"),
+        (lambda data: changed(data, 3, -math.inf), "data: auxiliary datum 0 is -inf, expected a number"),
+        (lambda data: changed(data, 0, "many"), "data is not a list of numbers"),
+        (lambda data: changed(data, 0, [1.0, 2.0]), "data is not a list of numbers"),
+        (lambda data: None, "data: expected 7 entries (3 bins and 4 auxiliary data), found an array of shape ()"),
+    ],
+)
+def test_bad_data_name_the_place(change, message):
+    model, data = models.model_and_data("staterror")
+    with pytest.raises(InputError) as caught:
+        checked_data(model, change(data))
+    assert str(caught.value) == message
+
+
+# -- constants ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", models.WORKSPACES)
+def test_constraint_table_is_that_of_pyhf(name):
+    """The constraints' part of pyhf's log-density, from the table."""
+    model, data = models.model_and_data(name)
+    data = np.array(data)
+    kind, aux, sigma, tau = constraint_table(model.config)
+    assert len(kind) == len(aux) == len(sigma) == len(tau) == model.config.npars + 1
+    assert (kind[-1], aux[-1], sigma[-1], tau[-1]) == (0, len(data), 1.0, 1.0)
+    pars = np.array(model.config.suggested_init()) + 0.1
+    normal, poisson = np.flatnonzero(kind == 1), np.flatnonzero(kind == 2)
+    assert len(normal) + len(poisson) == model.config.nauxdata
+    found = (
+        scipy.stats.norm.logpdf(data[aux[normal]], pars[normal], sigma[normal]).sum()
+        + pyhf.tensorlib.poisson_logpdf(data[aux[poisson]], tau[poisson] * pars[poisson]).sum()
+    )
+    expected = model.constraint_logpdf(np.array(model.config.auxdata), pars) if model.config.nauxdata else 0.0
+    assert found == pytest.approx(float(expected), rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", [name for name in models.WORKSPACES if name != "huge_tau"])
+def test_saturated_nll_is_the_lowest_there_can_be(case_of, name):
+    """Every Poisson term at its own maximum, every normal one too: pyhf's terms at nu = n."""
+    model, data = models.model_and_data(name)
+    data = np.array(data)
+    kind, aux, sigma, _ = constraint_table(model.config)
+    counts = np.concatenate([data[: model.config.nmaindata], data[aux[kind == 2]]])
+    expected = -pyhf.tensorlib.poisson_logpdf(counts, counts).sum()
+    expected -= scipy.stats.norm.logpdf(0.0, 0.0, sigma[kind == 1]).sum()
+    found = saturated_nll(model, data)
+    assert found == pytest.approx(expected, rel=1e-9)
+    case = case_of(name)
+    assert found <= min(case.pyhf_nll(pars) for pars in (case.start, *case.points(5)))
+
+
+@pytest.mark.parametrize("name", models.WORKSPACES)
+def test_unconstrained_parameters_are_counted_as_cabinetry_does(name):
+    model, _ = models.model_and_data(name)
+    assert unconstrained_count(model) == cabinetry.model_utils.unconstrained_parameter_count(model)

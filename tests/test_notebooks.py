@@ -1,0 +1,63 @@
+"""Every notebook runs from top to bottom and finds what it should; it is stored without outputs."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from nbclient import NotebookClient
+
+import jaxfit
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+# Variables of a notebook after its last cell, and their values.
+EXPECTED = {"ttbar.ipynb": {"ttbar_norm": 1.0230596, "uncertainty": 0.0520411}}
+
+
+class ThisInterpreter(AsyncKernelManager):
+    """Whatever kernels are installed, run the Python of the tests."""
+
+    @property
+    def kernel_spec(self):
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python", language="python")
+
+
+@pytest.fixture(params=sorted(EXPECTED))
+def notebook(request):
+    return nbformat.read(NOTEBOOKS / request.param, as_version=4), EXPECTED[request.param]
+
+
+def test_all_notebooks_are_known():
+    assert sorted(EXPECTED) == sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+
+
+def test_stored_without_outputs(notebook):
+    content, _ = notebook
+    assert content.metadata.keys() <= {"kernelspec", "language_info"}
+    for cell in content.cells:
+        assert not cell.metadata
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+def test_runs_and_finds_the_expected(notebook, tmp_path):
+    content, expected = notebook
+    code = f"import json; print(json.dumps({{name: float(globals()[name]) for name in {list(expected)}}}))"
+    content.cells.append(nbformat.v4.new_code_cell(code))
+    package = Path(jaxfit.__file__).parents[1]  # the kernel shall run the tested package
+    path = os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(content, kernel_manager_class=ThisInterpreter, timeout=240, resources=resources)
+    client.execute(env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "module://matplotlib_inline.backend_inline"})
+    found = json.loads(content.cells[-1].outputs[0].text)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert list(tmp_path.iterdir()) == []  # what it makes does not stay beside it
+    figures = [
+        output for cell in content.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
+    assert len(figures) == 11
