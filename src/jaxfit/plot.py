@@ -35,8 +35,7 @@ def profile_nll(scan: ScanResults) -> Figure:
         scan: as :func:`jaxfit.scan` returns it; points that are no minimum are drawn as crosses.
     """
     values, nlls = scan.parameter_values, scan.delta_nlls / 2.0
-    good = np.array([status.converged for status in scan.statuses] or np.ones(len(values)), dtype=bool)
-    good &= np.isfinite(nlls)
+    good = np.array([status.converged for status in scan.statuses]) & np.isfinite(nlls)
     order = np.flatnonzero(good)[np.argsort(values[good])]
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")

@@ -41,10 +41,38 @@ def test_poisson_minimum_is_stationary(n, rest, slope, count, tau):
     assert abs(sum(terms)) <= 1e-9 * sum(map(abs, terms))
 
 
-@pytest.mark.parametrize(("n", "rest"), [*product(OBSERVED, REST)])
-def test_free_minimum_expects_what_is_observed(n, rest):
-    gamma = float(free_minimum(n, rest, 3.0, 1.0))
-    assert rest + 3.0 * gamma == pytest.approx(n, abs=1e-12)
+@pytest.mark.parametrize(("n", "rest"), [*product(OBSERVED[1:], REST)])
+@pytest.mark.parametrize("slope", [3.0, -2.0])
+def test_free_minimum_expects_what_is_observed(n, rest, slope):
+    gamma = float(free_minimum(n, rest, slope, 1.0))
+    assert rest + slope * gamma == pytest.approx(n, abs=1e-12)
+
+
+@pytest.mark.parametrize("slope", [3.0, -2.0])
+def test_free_minimum_without_events_expects_as_little_as_bounds_allow(slope):
+    assert np.clip(free_minimum(0.0, 5.0, slope, 1.0), 0.0, 10.0) == (0.0 if slope > 0 else 10.0)
+
+
+def test_poisson_minimum_where_the_linear_term_vanishes():
+    """(slope + tau) rest = (n + count) slope, exactly, as whole numbers do."""
+    n, rest, slope, count, tau = 4.0, 5.0, 1.0, 6.0, 1.0
+    gamma = float(poisson_minimum(n, rest, slope, count, tau))
+    assert gamma == pytest.approx(np.sqrt(60.0) / 2, rel=1e-14)
+    assert main_slope(n, rest, slope, gamma) + tau - count / gamma == pytest.approx(0.0, abs=1e-13)
+
+
+@pytest.mark.parametrize("n", [1.0, 12.0, 60.0])
+@pytest.mark.parametrize("slope", [-2.0, -30.0])
+def test_a_negative_slope(n, slope):
+    """A sample of negative yields: the root at which the bin expects something."""
+    rest, tau = 40.0, 100.0
+    gamma = float(normal_minimum(n, rest, slope, 1.0, 0.1))
+    assert rest + slope * gamma > 0
+    assert main_slope(n, rest, slope, gamma) + (gamma - 1.0) / 0.01 == pytest.approx(0.0, abs=1e-8)
+    gamma = float(poisson_minimum(n, rest, slope, tau, tau))
+    assert gamma > 0
+    assert rest + slope * gamma > 0
+    assert main_slope(n, rest, slope, gamma) + tau - tau / gamma == pytest.approx(0.0, abs=1e-8)
 
 
 @pytest.mark.parametrize("rest", [0.0, 5.0])

@@ -5,7 +5,7 @@ import models
 import numpy as np
 import pytest
 import scipy.optimize
-from likelihood.conftest import assert_nll
+from likelihood.cases import assert_nll, case_of, case_of_file
 
 from jaxfit import workspaces
 from jaxfit.likelihood import lower
@@ -18,29 +18,28 @@ ROUNDING = {"huge_tau": 1e-3, "atlas_3LRJ_2020__ERJR_100p0_20p0.json": 1e-2}
 
 
 @pytest.mark.parametrize("name", models.WORKSPACES)
-def test_value_equals_pyhf(case_of, name):
+def test_value_equals_pyhf(name):
     case = case_of(name)
     for pars in (case.start, *case.points(20)):
         assert_nll(case.at(pars).nll, case.pyhf_nll(pars), ROUNDING.get(name, 1e-8))
 
 
 @pytest.mark.parametrize("name", models.WORKSPACES)
-def test_expected_yields_equal_pyhf(case_of, name):
+def test_expected_yields_equal_pyhf(name):
     case = case_of(name)
     for pars in (case.start, *case.points(5)):
         np.testing.assert_allclose(case.at(pars).expected, case.pyhf_expected(pars), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["norm_plus_shape", "shared_parameters"])
 @pytest.mark.parametrize(("normsys", "histosys"), models.CODES)
-def test_value_of_every_interpolation_code_equals_pyhf(case_of, name, normsys, histosys):
-    case = case_of(name, normsys, histosys)
+def test_value_of_every_interpolation_code_equals_pyhf(normsys, histosys):
+    case = case_of("norm_plus_shape", normsys, histosys)
     for pars in (case.start, *case.points(20)):
         assert_nll(case.at(pars).nll, case.pyhf_nll(pars))
 
 
-def test_value_of_shared_workspaces_equals_pyhf(case_of_file, file):
-    case = case_of_file(file)
+def test_value_of_shared_workspaces_equals_pyhf(shared, file):
+    case = case_of_file(shared / "workspaces" / file)
     for pars in (case.start, *case.points(20)):
         assert_nll(case.at(pars).nll, case.pyhf_nll(pars), ROUNDING.get(file, 1e-8))
 
@@ -58,7 +57,7 @@ def one_sided(nll, pars, index, side, step=1e-3):
 
 @pytest.mark.parametrize(("normsys", "histosys"), models.CODES)
 @pytest.mark.parametrize("alpha", [0.0, -1e-300, 1.0, -1.0])
-def test_special_points_of_the_interpolation(case_of, normsys, histosys, alpha):
+def test_special_points_of_the_interpolation(normsys, histosys, alpha):
     """At a kink the derivatives are those of one side: the right one at 0, the left one just below it."""
     case = case_of("norm_plus_shape", normsys, histosys)
     pars = case.start.copy()
@@ -74,7 +73,7 @@ def test_special_points_of_the_interpolation(case_of, normsys, histosys, alpha):
 
 
 @pytest.mark.parametrize(("normsys", "histosys"), models.CODES)
-def test_kinked_parameters_are_known(case_of, normsys, histosys):
+def test_kinked_parameters_are_known(normsys, histosys):
     case = case_of("norm_plus_shape", normsys, histosys)
     kinked = case.compact.kinked
     if normsys == "code4" and histosys != "code0":
@@ -92,7 +91,7 @@ def test_kinked_parameters_are_known(case_of, normsys, histosys):
 
 
 @pytest.mark.parametrize("name", models.WORKSPACES)
-def test_split_and_join_are_inverse(case_of, name):
+def test_split_and_join_are_inverse(name):
     compact = case_of(name).compact
     pars = np.arange(1.0, case_of(name).start.size + 1)
     vector = compact.split(pars, padding=-7.0)
@@ -104,7 +103,7 @@ def test_split_and_join_are_inverse(case_of, name):
 
 
 @pytest.mark.parametrize("name", ["unequal_channels", "staterror_one_name", "everything"])
-def test_slots_without_a_parameter_do_nothing(case_of, name):
+def test_slots_without_a_parameter_do_nothing(name):
     """Whatever value the padding has: no gradient, no curvature, no coupling to the border."""
     case = case_of(name)
     compact = case.compact
@@ -129,7 +128,7 @@ def test_slots_without_a_parameter_do_nothing(case_of, name):
     ["shapesys", "staterror", "staterror_some", "shapefactor", "unequal_channels", "zero_observed", "configured"],
 )
 @pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
-def test_profile_gives_the_conditional_minimum(case_of, name, narrow):
+def test_profile_gives_the_conditional_minimum(name, narrow):
     """Against a bounded minimisation over the gammas of each bin, everything else held."""
     case = case_of(name)
     compact = case.compact
@@ -171,7 +170,7 @@ def test_profile_gives_the_conditional_minimum(case_of, name, narrow):
         np.testing.assert_allclose(found[used], best.x, atol=2e-5)
 
 
-def test_profile_lowers_the_nll_with_several_gammas_in_a_bin(case_of):
+def test_profile_lowers_the_nll_with_several_gammas_in_a_bin():
     case = case_of("several_gammas")
     compact = case.compact
     profile, value = jax.jit(type(compact).profile), jax.jit(type(compact).value)
@@ -191,7 +190,7 @@ def test_profile_lowers_the_nll_with_several_gammas_in_a_bin(case_of):
 # -- fixed is data, not structure --------------------------------------------------------------------------------------
 
 
-def test_models_of_one_shape_share_one_program(case_of):
+def test_models_of_one_shape_share_one_program():
     """Other templates, data and start values: the same compiled program, and no array is closed over."""
     first = case_of("staterror")
     spec = models.WORKSPACES["staterror"]

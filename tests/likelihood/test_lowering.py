@@ -9,6 +9,7 @@ import models
 import numpy as np
 import pyhf
 import pytest
+from likelihood.cases import Case, case_of
 from pyhf.modifiers import histfactory_set
 from pyhf.modifiers.normfactor import normfactor_builder, normfactor_combined
 
@@ -111,14 +112,14 @@ def test_a_shapefactor_with_too_few_parameters_is_not_lowered():
         lower(model)
 
 
-def test_a_shapefactor_may_have_more_parameters_than_a_channel_has_bins(case_from):
+def test_a_shapefactor_may_have_more_parameters_than_a_channel_has_bins():
     free = {"type": "shapefactor", "name": "free", "data": None}
     channels = [
         {"name": name, "samples": [{"name": "background", "data": data, "modifiers": [free]}]}
         for name, data in (("A", [10.0, 20.0, 30.0]), ("B", [30.0, 40.0]), ("C", [5.0]))
     ]
     model = pyhf.Model({"channels": channels}, poi_name=None)
-    case = case_from(model, [12.0, 19.0, 33.0, 31.0, 37.0, 4.0])
+    case = Case(model, [12.0, 19.0, 33.0, 31.0, 37.0, 4.0])
     pars = np.array([1.1, 0.9, 1.3])
     assert case.at(pars).nll == pytest.approx(case.pyhf_nll(pars), rel=1e-12)
     np.testing.assert_allclose(case.at(pars).gradient, case.reference_gradient(pars), rtol=1e-10)
@@ -178,7 +179,7 @@ def global_names(case):
 
 
 @pytest.mark.parametrize("name", models.WORKSPACES)
-def test_bin_wise_parameters_are_the_gammas_of_one_bin(case_of, name):
+def test_bin_wise_parameters_are_the_gammas_of_one_bin(name):
     case = case_of(name)
     kinds = {}
     for modifier, kind in case.model.config.modifiers:
@@ -192,7 +193,7 @@ def test_bin_wise_parameters_are_the_gammas_of_one_bin(case_of, name):
 
 
 @pytest.mark.parametrize("name", models.WORKSPACES)
-def test_every_bin_and_parameter_has_one_place(case_of, name):
+def test_every_bin_and_parameter_has_one_place(name):
     case = case_of(name)
     compact, config = case.compact, case.model.config
     main, rows = np.asarray(compact.main), np.asarray(compact.rows)
@@ -211,7 +212,7 @@ def test_block_width(sizes, width):
     assert _block_width(sizes) == width
 
 
-def test_a_long_channel_is_cut_into_blocks(case_from):
+def test_a_long_channel_is_cut_into_blocks():
     """The cut changes nothing: gammas, templates and data of each block are those of its bins."""
     rng = np.random.default_rng(5)
 
@@ -231,7 +232,7 @@ def test_a_long_channel_is_cut_into_blocks(case_from):
     model = pyhf.Model({"channels": channels}, poi_name="mu")
     pars = np.array(model.config.suggested_init())
     data = np.concatenate([rng.poisson(model.expected_data(pars, include_auxdata=False)), model.config.auxdata])
-    case = case_from(model, data)
+    case = Case(model, data)
     assert case.compact.main.shape[0] > len(sizes)
     for pars in case.points(3):
         assert case.at(pars).nll == pytest.approx(case.pyhf_nll(pars), rel=1e-11)

@@ -8,6 +8,7 @@ import numpy as np
 import pyhf
 import pytest
 import scipy.stats
+from likelihood.cases import case_of
 
 from jaxfit.errors import InputError
 from jaxfit.likelihood import bin_name, checked_data, parameter_space, saturated_nll, unconstrained_count
@@ -121,7 +122,7 @@ def test_constraint_table_is_that_of_pyhf(name):
 
 
 @pytest.mark.parametrize("name", [name for name in models.WORKSPACES if name != "huge_tau"])
-def test_saturated_nll_is_the_lowest_there_can_be(case_of, name):
+def test_saturated_nll_is_the_lowest_there_can_be(name):
     """Every Poisson term at its own maximum, every normal one too: pyhf's terms at nu = n."""
     model, data = models.model_and_data(name)
     data = np.array(data)

@@ -11,10 +11,9 @@ import models
 import numpy as np
 import pyhf
 import pytest
+from likelihood.cases import case_of
 
 from jaxfit.likelihood import Reference
-
-NAMES = ["staterror_some", "everything"]
 
 value_of = jax.jit(lambda likelihood, pars, data: likelihood.value(likelihood.split(pars), data))
 
@@ -32,9 +31,8 @@ def evaluated():
     return evaluate
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_value_expectation_and_arrow_form(case_of, name):
-    case = case_of(name)
+def test_value_expectation_and_arrow_form():
+    case = case_of("everything")
     reference = Reference.of(case.model)
     pars = jnp.asarray(case.points(1)[0])
     vector = reference.split(pars)
@@ -50,23 +48,7 @@ def test_value_expectation_and_arrow_form(case_of, name):
     assert reference.kinked is None
 
 
-def test_derivatives_have_the_form_of_the_compact_ones(case_of):
-    case = case_of("norm_plus_shape")
-    reference = Reference.of(case.model, reason="for the test")
-    assert reference.engine == "reference (for the test)"
-    pars = case.points(1)[0]
-    derivatives = jax.jit(lambda pars, data, exact: reference.derivatives(reference.split(pars), data, exact))
-    value, gradient, hessian = derivatives(pars, case.data, 1.0)
-    point = case.at(pars)
-    assert value == pytest.approx(point.nll, rel=1e-10)
-    np.testing.assert_allclose(reference.join(gradient), point.gradient, rtol=1e-8, atol=1e-10)
-    order = reference.order
-    np.testing.assert_allclose(hessian.to_dense()[order][:, order], point.hessian, rtol=1e-7, atol=1e-9)
-    damped = np.asarray(derivatives(pars, case.data, 0.0)[2].to_dense())
-    assert np.linalg.eigvalsh(damped)[0] > 0
-
-
-def test_infinite_where_pyhf_is_not_a_number(case_of):
+def test_infinite_where_pyhf_is_not_a_number():
     case = case_of("histosys")
     pars = case.start.copy()
     pars[case.space.index("jes")] = -5.0
