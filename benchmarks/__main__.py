@@ -43,7 +43,10 @@ def bare_product(model: pyhf.Model) -> float:
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
         columns = likelihood_of(model).split(jnp.zeros(model.config.npars)).border.size
-        jacobian, weights = jnp.asarray(rng.normal(size=(model.config.nmaindata, columns))), jnp.ones(model.config.nmaindata)
+        jacobian, weights = (
+            jnp.asarray(rng.normal(size=(model.config.nmaindata, columns))),
+            jnp.ones(model.config.nmaindata),
+        )
         product = jax.jit(lambda k, jacobian: jacobian.T @ (k[:, None] * jacobian))
         return timed(lambda: jax.block_until_ready(product(weights, jacobian)), 51)[0]
 
@@ -64,29 +67,40 @@ def minuit_fit(model: pyhf.Model, data: list[float], budget: float) -> tuple[flo
     return time.perf_counter() - start, result, remark
 
 
+def row(label: str, seconds: float, remark: str) -> None:
+    """One line of the table."""
+    print(f"  {label:<40}{1e3 * seconds:14.3f} ms   {remark}")
+
+
 def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> None:
     """One block of the table."""
+    poi = model.config.poi_name
     start = time.perf_counter()
     jaxfit.fit(model, data)
     first = time.perf_counter() - start
     fit, ours = timed(lambda: jaxfit.fit(model, data))
-    poi = model.config.poi_name
     scan, points = timed(lambda: jaxfit.scan(model, data, poi, n_steps=41), 7)
     product = bare_product(model)
-    print(f"\n{name}: {model.config.npars} parameters, {model.config.nmaindata} bins")
-    print(f"  fit + uncertainties, first (compiles)  {1e3 * first:10.1f} ms")
-    print(f"  fit + uncertainties, warm              {1e3 * fit:10.3f} ms   {ours.status.name}, {ours.iterations} iterations, "
-          f"EDM {ours.edm:.0e}, = {fit / product:.0f} bare products of {1e3 * product:.3f} ms")  # fmt: skip
     failed = sum(not status.converged for status in points.statuses)
-    print(f"  scan of {poi}, 41 points, warm   {1e3 * scan:16.3f} ms   = {scan / fit:.1f} fits, {failed} points failed")
     seconds, theirs, remark = minuit_fit(model, data, budget)
-    print(f"  cabinetry.fit.fit                      {1e3 * seconds:10.1f} ms   = {seconds / fit:.0f} x jaxfit.fit {remark}")
+
+    print(f"\n{name}: {model.config.npars} parameters, {model.config.nmaindata} bins")
+    row("jaxfit.fit with uncertainties, first", first, "traces and compiles, unless a model of this shape did before")
+    row(
+        "jaxfit.fit with uncertainties, warm",
+        fit,
+        f"{ours.status.name}, EDM {ours.edm:.0e}, {ours.iterations} iterations",
+    )
+    row("jaxfit.scan of the POI, 41 points, warm", scan, f"= {scan / fit:.1f} fits, {failed} points not converged")
+    row("J.T @ (k*J) of this size", product, f"a warm fit is {fit / product:.0f} of them")
+    row("cabinetry.fit.fit", seconds, f"= {seconds / fit:.0f} x jaxfit.fit {remark}")
     if theirs is not None:
-        pull = (theirs.bestfit - ours.bestfit) / np.where(ours.uncertainty > 0, ours.uncertainty, 1.0)
-        index = model.config.poi_index
-        print(f"  agreement: 2NLL jaxfit - MINUIT {ours.best_twice_nll - theirs.best_twice_nll:+.1e}, largest difference "
-              f"{np.abs(pull).max():.1e} sigma, sigma({poi}) {ours.uncertainty[index]:.5f} and "
-              f"{theirs.uncertainty[index]:.5f}")  # fmt: skip
+        pull = np.abs(theirs.bestfit - ours.bestfit) / np.where(ours.uncertainty > 0, ours.uncertainty, 1.0)
+        sigmas = (result.uncertainty[model.config.poi_index] for result in (ours, theirs))
+        print(
+            f"  agreement: 2NLL jaxfit - MINUIT {ours.best_twice_nll - theirs.best_twice_nll:+.1e}, best fits within "
+            f"{pull.max():.1e} sigma, sigma(POI) {' and '.join(f'{sigma:.5f}' for sigma in sigmas)}"
+        )
 
 
 def main() -> None:
@@ -97,7 +111,9 @@ def main() -> None:
     arguments = parser.parse_args()
     packages = ("jax", "jaxopt", "pyhf", "cabinetry", "iminuit", "numpy")
     print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
-    print(f"{platform.machine()}, {os.cpu_count()} cores, JAX on {jax.default_backend()}, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, JAX on {jax.default_backend()}, load {os.getloadavg()[0]:.1f}"
+    )
     pyhf.set_backend("numpy", precision="64b")
     logging.disable(logging.ERROR)  # pyhf prints the whole covariance of a fit that fails
     for name in arguments.problem:

@@ -75,9 +75,7 @@ def _counting(
     return _workspace(made, expected, rng)
 
 
-def _shapes(
-    *, channels: int, bins: int, samples: int, systematics: int, fraction: float, seed: int
-) -> dict[str, Any]:
+def _shapes(*, channels: int, bins: int, samples: int, systematics: int, fraction: float, seed: int) -> dict[str, Any]:
     """A peak over falling backgrounds; alternately normsys and histosys, each on a ``fraction`` of the samples."""
     rng = np.random.default_rng(seed)
     x = (np.arange(bins) + 0.5) / bins

@@ -161,7 +161,7 @@ def test_tolerance_means_what_it_means_in_minuit(tolerance, goal):
 
 def test_unknown_solver(sixteen):
     likelihood, problems, _ = sixteen
-    with pytest.raises(InputError, match="unknown solver 'lbfgs' .*did you mean 'lbfgsb'"):
+    with pytest.raises(InputError, match=r"unknown solver 'lbfgs' .*did you mean 'lbfgsb'"):
         minimize(likelihood, problems, solver="lbfgs")
 
 
@@ -220,7 +220,9 @@ def other_templates(scale):
                 elif modifier["type"] == "normsys":
                     modifier["data"] = {"hi": 1.04, "lo": 0.93}
     workspace = pyhf.Workspace(spec)
-    model = workspace.model(modifier_settings={"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}})
+    model = workspace.model(
+        modifier_settings={"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
+    )
     return model, workspace.data(model)
 
 

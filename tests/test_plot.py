@@ -68,7 +68,7 @@ def test_profile_marks_points_that_are_no_minimum():
         {"uncertainty": 0.0},
         {"delta_nlls": np.full(5, np.nan)},
         {"parameter_values": np.array([1.0]), "delta_nlls": np.array([0.0]), "statuses": (Status.OK,)},
-        {"name": r"$\mu_"},
+        {"name": r"$\nonsense$"},
     ],
     ids=["no uncertainty", "fixed", "all failed", "one point", "name is no mathtext"],
 )

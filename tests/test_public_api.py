@@ -8,7 +8,17 @@ import pytest
 
 import jaxfit
 
-PUBLIC = ["FitResults", "InputError", "JaxfitError", "ScanResults", "Status", "fit", "scan"]
+PUBLIC = [
+    "FitResults",
+    "FitWarning",
+    "InputError",
+    "JaxfitError",
+    "ScanResults",
+    "Status",
+    "fit",
+    "load_results",
+    "scan",
+]
 
 
 def test_all_is_the_agreed_list():

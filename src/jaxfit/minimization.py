@@ -149,8 +149,9 @@ def _solve_batch(
             solved = jax.vmap(solve)(chunk)
         return Minima(*(all_.at[i].set(one) for all_, one in zip(minima, solved, strict=True)))
 
-    shapes = jax.eval_shape(jax.vmap(solve), jax.tree.map(lambda a: a[0], chunks))
-    empty = jax.tree.map(lambda a: jnp.zeros((len(chunks.start), *a.shape), a.dtype), shapes)
+    shape, like = chunks.start.shape[:2], chunks.start
+    number_of, count = jnp.zeros(shape, like.dtype), jnp.zeros(shape, dtype=int)
+    empty = Minima(jnp.zeros_like(like), number_of, number_of, count, count)
     minima = jax.lax.fori_loop(0, (number + width - 1) // width, body, empty)
     return Minima(*(a.reshape(-1, *a.shape[2:]) for a in minima))
 

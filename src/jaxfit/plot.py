@@ -22,6 +22,7 @@ Drawings: TypeAlias = dict[str, Callable[[], Figure]]  # by file name
 
 _LEVELS = {"68 %": 0.5, "95 %": 1.9207}  # half the quantiles of chi-square with one degree of freedom
 _MAX_CORRELATED, _MIN_CORRELATION = 40, 0.2  # what a correlation matrix shows
+_MAX_MEMORY = 8.0  # GB, of cabinetry's array over pairs of parameters, samples and bins
 # Our results have all that cabinetry reads of its own, which is what its signatures name.
 _visualize: Any = cabinetry.visualize
 _model_utils: Any = cabinetry.model_utils
@@ -35,7 +36,7 @@ def profile_nll(scan: ScanResults) -> Figure:
         scan: as :func:`jaxfit.scan` returns it; points that are no minimum are drawn as crosses.
     """
     values, nlls = scan.parameter_values, scan.delta_nlls / 2.0
-    good = np.array([status.converged for status in scan.statuses]) & np.isfinite(nlls)
+    good = np.array([status.converged for status in scan.statuses], dtype=bool)
     order = np.flatnonzero(good)[np.argsort(values[good])]
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
@@ -87,6 +88,9 @@ def fit_figures(
 
     @cache
     def prediction(fitted: bool) -> Any:
+        memory = 8e-9 * model.config.npars**2 * (len(model.config.samples) + 1) * model.config.nmaindata
+        if fitted and memory > _MAX_MEMORY:
+            raise ValueError(f"cabinetry would need {memory:.0f} GB for the uncertainties of the yields")
         return _model_utils.prediction(model, fit_results=result if fitted else None)
 
     def data_mc(channel: str, fitted: bool) -> Figure:

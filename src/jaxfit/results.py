@@ -134,7 +134,8 @@ class ScanResults:
             f"{self.name} = {_significant(self.bestfit, self.uncertainty)} "
             f"+/- {_significant(self.uncertainty, self.uncertainty)}"
         ]
-        for value, delta, status in zip(self.parameter_values, self.delta_nlls, self.statuses, strict=True):
+        statuses = self.statuses or (Status.OK,) * len(self.parameter_values)
+        for value, delta, status in zip(self.parameter_values, self.delta_nlls, statuses, strict=True):
             lines.append(f"{value:>12.6g}  {delta:>12.6f}" + ("" if status.converged else f"  {status.name}"))
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 

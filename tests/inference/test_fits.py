@@ -358,7 +358,11 @@ def test_a_custom_modifier_falls_back_and_says_so():
     settings = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
     modifiers = {**histfactory_set, "squared": (normfactor_builder, Squared)}
     model = pyhf.Model(
-        {"channels": spec["channels"]}, modifier_set=modifiers, poi_name="mu", validate=False, modifier_settings=settings
+        {"channels": spec["channels"]},
+        modifier_set=modifiers,
+        poi_name="mu",
+        validate=False,
+        modifier_settings=settings,
     )
     plain_model, data = model_and_data("normsys")
     plain = jaxfit.fit(plain_model, data)
@@ -435,7 +439,7 @@ def test_cabinetry_takes_the_result_unchanged(staterror):
     model, data, result = staterror
     cabinetry.fit.print_results(result)
     pulls = cabinetry.visualize.pulls(result, exclude="mu", save_figure=False)
-    assert [label.get_text() for label in pulls.axes[0].get_yticklabels()][0] == result.labels[1]
+    assert next(iter(pulls.axes[0].get_yticklabels())).get_text() == result.labels[1]
     matrix = cabinetry.visualize.correlation_matrix(result, save_figure=False)
     np.testing.assert_allclose(matrix.axes[0].images[0].get_array(), np.where(result.corr_mat == 0, 0, result.corr_mat))
     prediction = cabinetry.model_utils.prediction(model, fit_results=result)

@@ -148,7 +148,7 @@ def test_best_fit_that_does_not_converge_is_told():
 
 def test_a_fixed_parameter_needs_a_range():
     model, data = model_and_data("staterror")
-    with pytest.raises(InputError, match="'xsec' has no uncertainty .* give par_range or values"):
+    with pytest.raises(InputError, match=r"'xsec' has no uncertainty .* give par_range or values"):
         jaxfit.scan(model, data, "xsec", fix_pars={"xsec": True})
     scan = jaxfit.scan(model, data, "xsec", fix_pars={"xsec": True}, values=[-1.0, 0.0, 1.0])
     free = jaxfit.scan(model, data, "xsec", values=[-1.0, 0.0, 1.0])

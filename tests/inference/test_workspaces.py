@@ -90,8 +90,8 @@ def test_the_ttbar_model_of_the_agc(shared):
     model, data = model_and_data(spec_of(shared, "agc_ttbar_all"))
     result = jaxfit.fit(model, data)
     poi = result.labels.index("ttbar_norm")
-    assert round(float(result.bestfit[poi]), 6) == 0.946762
-    assert round(float(result.uncertainty[poi]), 6) == 0.078879
+    assert result.bestfit[poi] == pytest.approx(0.946762, abs=1e-6)
+    assert result.uncertainty[poi] == pytest.approx(0.078879, abs=1e-6)
 
 
 # -- codes 1 and 0, which have a kink where a fit starts --------------------------------------------------------------

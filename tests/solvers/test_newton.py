@@ -22,7 +22,7 @@ def x64():
 
 
 def dense(function, fisher=None, **options):
-    """Newton for ``function(x, *args)`` of a plain vector; ``fisher`` stands in for the Hessian far from the minimum."""
+    """Newton for ``function(x, *args)`` of a plain vector; far from the minimum ``fisher`` is its Hessian."""
 
     def derivatives(params, exact, *args):
         x = params.border

@@ -120,7 +120,7 @@ def _points(
         if number < 1:
             raise InputError(f"n_steps is {number}, expected at least 1")
         first, last = limits if limits is not None else (center - 2 * width, center + 2 * width)
-        values = np.linspace(first, last, number).tolist()
+        values = np.linspace(first, last, number).tolist() if np.isfinite([first, last]).all() else [first, last]
     points = np.asarray(values, dtype=float).ravel()
     if not (points.size and np.isfinite(points).all()):
         raise InputError(f"scan values of {name!r} must be finite numbers, at least one")
