@@ -52,7 +52,7 @@ def bare_product(model: pyhf.Model) -> float:
 
 
 def minuit_fit(model: pyhf.Model, data: list[float], budget: float) -> tuple[float, Any, str]:
-    """Seconds of ``cabinetry.fit.fit``, its result, and a remark; an estimate from part of the work above the budget."""
+    """Seconds of ``cabinetry.fit.fit``, its result, a remark; above the budget an estimate from part of the work."""
     parameters = np.array(model.config.suggested_init())
     one = timed(lambda: model.logpdf(parameters, data), 5)[0]
     # HESSE alone differentiates numerically by every pair of free parameters

@@ -141,7 +141,7 @@ def _invert_blocks(blocks: Float[Array, "n n bins"]) -> tuple[Float[Array, "n n 
     for k in range(size):
         pivot = blocks[k, k]
         positive = positive & jnp.all(pivot > 0.0)
-        row = blocks[k] / pivot
+        row = blocks[k] / pivot[None]
         blocks = (blocks - blocks[:, k][:, None] * row[None]).at[k].set(row).at[:, k].set(row)
         blocks = blocks.at[k, k].set(-1.0 / pivot)
     return -blocks, positive

@@ -37,10 +37,11 @@ def poisson_minimum(n: Bins, rest: Bins, slope: Bins, count: Bins, tau: Bins) ->
     total = slope + tau
     half = 0.5 * (total * rest - (n + count) * slope)
     root = jnp.sqrt(jnp.maximum(half**2 + total * slope * count * rest, 0.0))
-    larger = (root - half) / jnp.where(half < 0, total * slope, 1.0)
+    upward = (half < 0) | ((half == 0) & (slope != 0))
+    larger = (root - half) / jnp.where(upward, total * slope, 1.0)
     smaller = count * rest / jnp.where(half > 0, half + root, 1.0)
-    alone = count / jnp.where(total > 0, total, 1.0)  # nothing observed or nothing else expected
-    observed = jnp.where(half < 0, larger, jnp.where(half > 0, smaller, alone))
+    alone = count / jnp.where(total > 0, total, 1.0)  # nothing observed, or gamma without effect
+    observed = jnp.where(upward, larger, jnp.where(half > 0, smaller, alone))
     return jnp.where(n > 0, observed, jnp.where(total > 0, alone, _FAR))
 
 

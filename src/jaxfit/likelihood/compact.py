@@ -215,7 +215,8 @@ class Compact:
         jacobian = self.templates.jacobian(rows)
         size = jacobian.shape[0]
         shared = jax.nn.one_hot(self.shared_index, size, axis=0)  # global, shared, block, bin
-        return jnp.concatenate([jacobian, shared], axis=1).reshape(size, -1, self.main.size)
+        both = jnp.concatenate([jacobian, shared], axis=1)
+        return both.reshape(size, both.shape[1], self.main.size)
 
     def _member_mask(self) -> Bool[Array, "classes factors blocks 1"]:
         return (jnp.transpose(self.members, (1, 2, 0)) > 0)[..., None]

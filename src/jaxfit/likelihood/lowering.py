@@ -56,20 +56,20 @@ class _Lowering:
 
     def __init__(self, model: pyhf.Model) -> None:
         self.config = config = model.config
+        # of channels, samples and modifiers with the same name pyhf takes the last
+        channels = {channel["name"]: channel["samples"] for channel in model.spec["channels"]}
         self.channels = [
-            {"name": name, "samples": samples}
-            for name in config.channels
-            for samples in [next(c["samples"] for c in model.spec["channels"] if c["name"] == name)]
+            list({sample["name"]: sample for sample in channels[name]}.values()) for name in config.channels
         ]
         self.sizes = [config.channel_nbins[name] for name in config.channels]
         self.width = _block_width(self.sizes)
         self.blocks = [
             (channel, first) for channel, size in enumerate(self.sizes) for first in range(0, size, self.width)
         ]
-        self.samples = max(len(channel["samples"]) for channel in self.channels)
+        self.samples = max(map(len, self.channels))
         self.modifiers = [
-            [{(m["type"], m["name"]): m for m in sample["modifiers"]} for sample in channel["samples"]]
-            for channel in self.channels
+            [{(m["type"], m["name"]): m for m in sample["modifiers"]} for sample in samples]
+            for samples in self.channels
         ]
         self._number_parameters()
 
@@ -231,7 +231,7 @@ class _Lowering:
         for block in range(len(self.blocks)):
             channel, first, size = self._bins(block)
             bins = slice(first, first + size)
-            for row, sample in enumerate(self.channels[channel]["samples"]):
+            for row, sample in enumerate(self.channels[channel]):
                 here = (block, row)
                 nominal[here][:size] = sample["data"][bins]
                 for (kind, name), modifier in self.modifiers[channel][row].items():

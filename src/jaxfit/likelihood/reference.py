@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import weakref
 from collections.abc import Iterator
@@ -20,18 +21,28 @@ __all__ = ["Reference"]
 _BACKEND_LOCK = threading.RLock()
 
 
+def _import_backend() -> None:
+    """Import pyhf's JAX backend, which switches x64 on for the whole process, and switch it back."""
+    x64 = jax.config.read("jax_enable_x64")
+    importlib.import_module("pyhf.tensor.jax_backend")
+    jax.config.update("jax_enable_x64", x64)
+
+
+_import_backend()
+
+
 @contextmanager
 def _jax_backend() -> Iterator[None]:
     """pyhf's JAX backend for the duration of a trace; the global backend and optimizer are put back afterwards."""
     with _BACKEND_LOCK:
         tensorlib, optimizer = pyhf.get_backend()
-        x64 = jax.config.read("jax_enable_x64")
         try:
-            pyhf.set_backend("jax", precision="64b")
+            pyhf.set_backend("jax", optimizer, precision="64b")
             yield
         finally:
-            pyhf.set_backend(tensorlib, optimizer)
-            jax.config.update("jax_enable_x64", x64)  # pyhf switches it on for the whole process
+            # models keep arrays of the backend that is current: no tracers of this trace
+            with jax.ensure_compile_time_eval():
+                pyhf.set_backend(tensorlib, optimizer)
 
 
 class _Handle:
