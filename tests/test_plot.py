@@ -167,7 +167,7 @@ def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(tmp_pat
 
 def test_no_state_of_matplotlib_is_left_behind(tmp_path):
     model, data = model_of()
-    before = dict(matplotlib.rcParams)
+    before, figures = dict(matplotlib.rcParams), plt.get_fignums()
     plot.save(plot.fit_figures(model, data, fit_result(model)) | plot.scan_figures(scan_result()), tmp_path)
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == figures
     assert dict(matplotlib.rcParams) == before

@@ -91,6 +91,9 @@ def minimize(
         raise InputError(suggest("solver", solver, SOLVERS))
     limit = maxiter or _MAXITER[solver]
     lanes, size = len(problems.start), _SIZES[-1]
+    if lanes == 0:
+        none, count = np.zeros(0), np.zeros(0, dtype=int)
+        return Minima(np.zeros_like(problems.start), none, none, count, count)
     with jax.enable_x64(True):
         if solver == "scipy":
             one_by_one = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -12,11 +13,12 @@ from jaxfit.inference.goodness import goodness_of_fit as goodness
 from jaxfit.inference.uncertainties import uncertainties
 from jaxfit.likelihood import Likelihood, Model, bin_name, checked_data, likelihood_of, parameter_space
 from jaxfit.minimization import Problems, edm_goal, minimize
+from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray
 
-__all__ = ["FitWarning", "fit"]
+__all__ = ["FitWarning", "best_fit", "fit"]
 
 
 # EDM from which one more Newton step leads to the goal as a rule: the Hessian at its end, needed for the uncertainties
@@ -71,19 +73,30 @@ def fit(
     """
     if minos is not None:
         raise NotImplementedError("minos is not available yet: jaxfit.scan gives the profile likelihood of a parameter")
-    likelihood, space = likelihood_of(model), parameter_space(model)
-    space, observed = space.override(init_pars, fix_pars, par_bounds), checked_data(model, data)
+    space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
+    result = best_fit(model, observed, space, solver=solver, maxiter=maxiter, goal=edm_goal(tolerance))
+    if not result.converged:
+        warnings.warn(f"{result.status.name}: {'; '.join(result.warnings)}", FitWarning, stacklevel=2)
+    if goodness_of_fit:
+        return replace(result, goodness_of_fit=goodness(model, observed, result.best_twice_nll))
+    return result
+
+
+def best_fit(
+    model: Model, data: NumpyArray, space: ParameterSpace, *, solver: str, maxiter: int | None, goal: float
+) -> FitResults:
+    """The fit itself, for checked data and settings; does not warn."""
+    likelihood = likelihood_of(model)
     lower, upper = space.box()
-    problem = Problems(observed[None], space.start[None], lower[None], upper[None])
-    goal = edm_goal(tolerance)
+    problem = Problems(data[None], space.start[None], lower[None], upper[None])
     first_goal = max(goal, _LAST_STEP) if solver == "newton" else goal
     minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=first_goal)
-    around = uncertainties(likelihood, space, minima.pars[0], observed, Status(int(minima.status[0])))
+    around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
     iterations, edm = int(minima.iterations[0]) + 1, around.edm
     if first_goal > goal and not edm <= goal and around.status not in _ENDS:
         problem = problem._replace(start=minima.pars)
         minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=goal)
-        around = uncertainties(likelihood, space, minima.pars[0], observed, Status(int(minima.status[0])))
+        around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
         iterations += int(minima.iterations[0]) + 1
     if not edm <= goal:
         edm = float(minima.edm[0])
@@ -92,16 +105,13 @@ def fit(
     notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected)]
     if not around.status.converged:
         notes.insert(0, around.status.message)
-        warnings.warn(f"{around.status.name}: {'; '.join(notes)}", FitWarning, stacklevel=2)
     on_bound = (lower < upper) & ((pars <= lower) | (pars >= upper))
-    twice_nll = 2.0 * around.nll
     return FitResults(
         bestfit=pars,
         uncertainty=around.sigma,
         labels=list(space.names),
         corr_mat=around.correlation,
-        best_twice_nll=twice_nll,
-        goodness_of_fit=goodness(model, observed, twice_nll) if goodness_of_fit else -1,
+        best_twice_nll=2.0 * around.nll,
         status=around.status,
         edm=edm,
         edm_goal=goal,

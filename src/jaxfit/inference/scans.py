@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxfit.errors import InputError
-from jaxfit.inference.fits import FitWarning, fit
+from jaxfit.inference.fits import FitWarning, best_fit
 from jaxfit.likelihood import Likelihood, Model, checked_data, likelihood_of, parameter_space
 from jaxfit.minimization import Minima, Problems, edm_goal, minimize
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, NumpyMask
 
 __all__ = ["scan"]
 
@@ -63,26 +63,19 @@ def scan(
     Warns:
         FitWarning: the best fit or some points did not end in a minimum.
     """
-    space = parameter_space(model).override(init_pars, fix_pars, par_bounds)
-    index = space.index(par_name)
-    best = fit(
-        model,
-        data,
-        init_pars=init_pars,
-        fix_pars=fix_pars,
-        par_bounds=par_bounds,
-        maxiter=maxiter,
-        tolerance=tolerance,
-        solver=solver,
-    )
+    space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
+    index, likelihood = space.index(par_name), likelihood_of(model)
+    options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "goal": edm_goal(tolerance)}
+    best = best_fit(model, observed, space, **options)
+    if not best.converged:
+        warnings.warn(f"{best.status.name}: {'; '.join(best.warnings)}", FitWarning, stacklevel=2)
     width = float(best.uncertainty[index])
     points = _points(par_name, float(best.bestfit[index]), width, par_range, n_steps, values)
 
-    likelihood, observed = likelihood_of(model), checked_data(model, data)
     lower, upper = (np.repeat(bound[None], len(points), axis=0) for bound in space.box())
     lower[:, index] = upper[:, index] = points
     lanes = Problems(np.repeat(observed[None], len(points), axis=0), _tangent(best, index, points), lower, upper)
-    minima = _solve(likelihood, lanes, best.bestfit, solver=solver, maxiter=maxiter, goal=edm_goal(tolerance))
+    minima = _solve(likelihood, lanes, best.bestfit, space.start, **options)
 
     statuses = tuple(Status(int(code)) for code in minima.status)
     notes = [*best.warnings]
@@ -138,12 +131,15 @@ def _tangent(best: FitResults, index: int, points: NumpyArray) -> NumpyArray:
 
 
 def _solve(
-    likelihood: Likelihood, lanes: Problems[NumpyArray], bestfit: NumpyArray, **options: Any
+    likelihood: Likelihood, lanes: Problems[NumpyArray], bestfit: NumpyArray, prefit: NumpyArray, **options: Any
 ) -> Minima[NumpyArray]:
-    """Solve all points; those that fail start once more from the best fit, then from their nearest neighbour's."""
+    """Solve all points; those that fail start once more from the best fit, then from their nearest neighbour's.
+
+    Kinks make local minima: there all points also start from the pre-fit values, and the lower minimum counts.
+    """
     minima = Minima(*(np.array(field) for field in minimize(likelihood, lanes, **options)))
     for attempt in ("best fit", "neighbour", "neighbour"):
-        ended = np.isin(minima.status, [Status.OK, Status.OK_AT_BOUND, Status.NEGATIVE_EXPECTATION])
+        ended = _ended(minima)
         todo, good = np.flatnonzero(~ended), np.flatnonzero(ended)
         if not todo.size or (attempt == "neighbour" and not good.size):
             break
@@ -152,6 +148,20 @@ def _solve(
         else:
             start = np.repeat(bestfit[None], todo.size, axis=0)
         retry = Problems(lanes.data[todo], start, lanes.lower[todo], lanes.upper[todo])
-        for field, new in zip(minima, minimize(likelihood, retry, **options), strict=True):
-            field[todo] = new
+        _replace(minima, todo, minimize(likelihood, retry, **options))
+    if likelihood.kinked is not None:
+        others = minimize(
+            likelihood, lanes._replace(start=np.repeat(prefit[None], len(lanes.start), axis=0)), **options
+        )
+        lower = np.flatnonzero(_ended(others) & (~_ended(minima) | (others.nll < minima.nll)))
+        _replace(minima, lower, Minima(*(field[lower] for field in others)))
     return minima
+
+
+def _ended(minima: Minima[NumpyArray]) -> NumpyMask:
+    return np.isin(minima.status, [Status.OK, Status.OK_AT_BOUND, Status.NEGATIVE_EXPECTATION])
+
+
+def _replace(minima: Minima[NumpyArray], lanes: NumpyArray, new: Minima[NumpyArray]) -> None:
+    for field, values in zip(minima, new, strict=True):
+        field[lanes] = values

@@ -49,7 +49,7 @@ def uncertainties(
     sigma, correlation = np.asarray(result.sigma), np.asarray(result.correlation)
     # rounding can give a singular matrix a Cholesky factor; the widths then give it away
     flat = sigma**2 * np.asarray(result.diagonal) > _FLAT
-    if not result.positive or flat.any():
+    if not (result.positive and np.isfinite(float(result.nll))) or flat.any():
         sigma = np.where(free, np.nan, 0.0)
         correlation = np.where(free[:, None] & free, np.nan, 0.0)
         if status.converged or status in (Status.SINGULAR, Status.NOT_A_MINIMUM):
@@ -68,9 +68,11 @@ def _diagnose(dense: NumpyArray, space: ParameterSpace, inside: NumpyMask) -> tu
     scale = np.sqrt(np.abs(np.diag(dense)[where]))
     scale = np.where(scale > 0, scale, 1.0)
     values, vectors = np.linalg.eigh(dense[np.ix_(where, where)] / np.outer(scale, scale))
+    downwards = values < -1e-4
+    chosen = downwards if downwards.any() else values < max(10.0 / _FLAT, values[0] + 1e-12)
     involved = np.zeros_like(inside)
-    involved[where[np.abs(vectors[:, 0]) > 0.1]] = True
-    if values[0] < -1e-4:
+    involved[where[np.abs(vectors[:, chosen]).max(axis=1) > 0.1]] = True
+    if downwards.any():
         return Status.NOT_A_MINIMUM, f"curved downwards along {_names(space, involved)}"
     return Status.SINGULAR, f"flat along {_names(space, involved)}"
 

@@ -18,9 +18,9 @@ def poisson_deviance(n: Float[Array, "..."], nu: Float[Array, "..."]) -> Float[A
     """nu - n - n log(nu / n), minus the Poisson log-probability up to :func:`poisson_constant`.
 
     nu itself for n = 0, also where nu is negative, as in pyhf (a fit that ends there says so); infinite where something
-    is observed but nothing or less expected, or where nu is NaN.
+    is observed but nothing or less expected, and where n or nu is no number.
     """
-    possible = (nu > 0) | ((n == 0) & ~jnp.isnan(nu))
+    possible = ((nu > 0) & (n > 0)) | ((n == 0) & ~jnp.isnan(nu))
     observed = jnp.where(n > 0, n, 1.0)
     ratio = jnp.where(possible & (n > 0), nu / observed, 1.0)
     excess = (jnp.where(possible & (n > 0), nu, observed) - observed) / observed

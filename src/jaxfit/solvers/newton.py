@@ -109,7 +109,7 @@ class Newton(jaxopt.base.IterativeSolver):
         side, held = jnp.zeros_like(state.side), jnp.zeros_like(state.side, dtype=bool)
         at = trial
         if mask is not None:
-            side, held = self._sides(trial, mask, *args)
+            side, held = self._sides(trial, mask, bounds, *args)
             left = mask & (trial.border == 0) & (side < 0)
             at = trial._replace(border=jnp.where(left, -_SIDE, trial.border))
         value, gradient, hessian = self.derivatives(at, state.exact, *args)
@@ -194,13 +194,14 @@ class Newton(jaxopt.base.IterativeSolver):
         return trial._replace(border=jnp.where(mask & (state.side * trial.border < 0), 0.0, trial.border))
 
     def _sides(
-        self, trial: ArrowVector, mask: Bool[Array, "globals"], *args: Any
+        self, trial: ArrowVector, mask: Bool[Array, "globals"], bounds: Box, *args: Any
     ) -> tuple[Globals, Bool[Array, "globals"]]:
         """The side of its kink on which each parameter moves on, and which are held there by both slopes."""
         at = mask & (trial.border == 0)
         right = self.gradient(trial, *args).border
         left = self.gradient(trial._replace(border=jnp.where(at, -_SIDE, trial.border)), *args).border
-        down_right, down_left = jnp.maximum(-right, 0.0), jnp.maximum(left, 0.0)
+        down_right = jnp.where(bounds[1].border > 0, jnp.maximum(-right, 0.0), 0.0)
+        down_left = jnp.where(bounds[0].border < 0, jnp.maximum(left, 0.0), 0.0)
         descent = jnp.where(down_left > down_right, -1.0, 1.0)
         return jnp.where(at, descent, jnp.sign(trial.border)), at & (down_left <= 0) & (down_right <= 0)
 

@@ -54,6 +54,8 @@ def run_scipy(
     function: Function, start: Pars, lower: Pars, upper: Pars, scale: Pars, *args: Any, maxiter: int
 ) -> tuple[Pars, Int[Array, ""]]:
     """The same with scipy's L-BFGS-B, which runs on the host: it can be neither traced nor batched."""
+    if bool(jnp.all(lower >= upper)):  # of which scipy returns a result that jaxopt does not expect
+        return start, jnp.asarray(0)
     y, state = _scipy_solver(function, maxiter).run(start / scale, (lower / scale, upper / scale), scale, *args)
     return jnp.clip(y * scale, lower, upper), jnp.asarray(state.iter_num)
 
@@ -82,7 +84,8 @@ def _unbounded(start: Pars, lower: Pars, upper: Pars, scale: Pars) -> tuple[Call
         one = jnp.where(low, safe_low + root, jnp.where(high, safe_high - root, y * scale))
         return jnp.where(two, middle + half * jnp.sin(y * unit), one)
 
-    fraction = jnp.clip((start - middle) / width, -0.999, 0.999)
+    # a bound itself is left alone: the internal parameter has no slope there
+    fraction = jnp.clip((start - middle) / width, -0.9, 0.9)
     distance = jnp.where(low, start - safe_low, safe_high - start)
-    root = jnp.sqrt((jnp.maximum(distance, 0.0) + 1.0) ** 2 - 1.0) / scale
+    root = jnp.sqrt((jnp.maximum(distance, 0.1 * scale) + 1.0) ** 2 - 1.0) / scale
     return to_external, jnp.where(two, jnp.arcsin(fraction) / unit, jnp.where(low | high, root, start / scale))
