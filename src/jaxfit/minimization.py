@@ -1,8 +1,8 @@
 """A batch of fit problems in, a batch of minima out: the only ``jit``, the only chunking.
 
 Everything that differs from fit to fit (data, start point, bounds, which parameters are fixed) is an array. A batch is
-padded to one of a few sizes and its true length passed in as a number, so that neither a new length nor a new fixed
-set compiles anything.
+padded to one of a few sizes; its true length, the EDM goal and the iteration limit are numbers passed in: none of them
+compiles anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["EDM_GOAL", "Curvature", "Minima", "Problems", "curvature", "edm_goal
 
 EDM_GOAL = 1e-8
 _MAXITER = {"newton": 100, "lbfgsb": 5_000, "bfgs": 5_000, "projected_gradient": 20_000, "scipy": 5_000}
-_SIZES = (1, 16, 64, 256, 1024)  # lanes of a compiled program
+_SIZES = (1, 64, 1024)  # lanes of a compiled program
 
 
 T = TypeVar("T")  # numpy arrays on the host, JAX arrays within a program
@@ -137,7 +137,7 @@ def _width(lanes: int) -> int:
     return 1 if jax.default_backend() == "cpu" else lanes
 
 
-@partial(jax.jit, static_argnames=("solver", "maxiter", "goal", "width"))
+@partial(jax.jit, static_argnames=("solver", "width"))
 def _solve_batch(
     likelihood: Likelihood, problems: Problems[Array], number: int, solver: str, maxiter: int, goal: float, width: int
 ) -> Minima[Array]:
@@ -266,4 +266,4 @@ def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "al
     return likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2].to_dense()
 
 
-_scale_program, _judge_program = jax.jit(_scale), jax.jit(_judge, static_argnames="goal")
+_scale_program, _judge_program = jax.jit(_scale), jax.jit(_judge)

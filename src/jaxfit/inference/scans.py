@@ -75,7 +75,7 @@ def scan(
     lower, upper = (np.repeat(bound[None], len(points), axis=0) for bound in space.box())
     lower[:, index] = upper[:, index] = points
     lanes = Problems(np.repeat(observed[None], len(points), axis=0), _tangent(best, index, points), lower, upper)
-    minima = _solve(likelihood, lanes, best.bestfit, space.start, **options)
+    minima = _solve(likelihood, lanes, points, best.bestfit, space.start, **options)
 
     statuses = tuple(Status(int(code)) for code in minima.status)
     notes = [*best.warnings]
@@ -85,12 +85,19 @@ def scan(
     if failed:
         notes.append(f"{len(failed)} of {len(points)} points are no minimum: {par_name} = {', '.join(failed)}")
         warnings.warn(notes[-1], FitWarning, stacklevel=2)
+    deltas = 2.0 * np.asarray(minima.nll) - best.best_twice_nll
+    lowest = int(np.argmin(np.nan_to_num(deltas, nan=np.inf)))
+    if deltas[lowest] < -1e-6:
+        notes.append(
+            f"{par_name} = {points[lowest]:g} lies {-deltas[lowest]:.2g} below the best fit: that is held by a bound, "
+            "or a local minimum (start it elsewhere with init_pars)"
+        )
     return ScanResults(
         name=par_name,
         bestfit=float(best.bestfit[index]),
         uncertainty=width,
         parameter_values=points,
-        delta_nlls=2.0 * np.asarray(minima.nll) - best.best_twice_nll,
+        delta_nlls=deltas,
         statuses=statuses,
         edms=np.asarray(minima.edm),
         warnings=tuple(notes),
@@ -131,7 +138,12 @@ def _tangent(best: FitResults, index: int, points: NumpyArray) -> NumpyArray:
 
 
 def _solve(
-    likelihood: Likelihood, lanes: Problems[NumpyArray], bestfit: NumpyArray, prefit: NumpyArray, **options: Any
+    likelihood: Likelihood,
+    lanes: Problems[NumpyArray],
+    points: NumpyArray,
+    bestfit: NumpyArray,
+    prefit: NumpyArray,
+    **options: Any,
 ) -> Minima[NumpyArray]:
     """Solve all points; those that fail start once more from the best fit, then from their nearest neighbour's.
 
@@ -144,7 +156,7 @@ def _solve(
         if not todo.size or (attempt == "neighbour" and not good.size):
             break
         if attempt == "neighbour":
-            start = minima.pars[good[np.argmin(np.abs(todo[:, None] - good), axis=1)]]
+            start = minima.pars[good[np.argmin(np.abs(points[todo, None] - points[good]), axis=1)]]
         else:
             start = np.repeat(bestfit[None], todo.size, axis=0)
         retry = Problems(lanes.data[todo], start, lanes.lower[todo], lanes.upper[todo])
