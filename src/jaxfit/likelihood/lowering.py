@@ -71,6 +71,7 @@ class _Lowering:
             [{(m["type"], m["name"]): m for m in sample["modifiers"]} for sample in samples]
             for samples in self.channels
         ]
+        self.constraints = constraint_table(config)
         self._number_parameters()
 
     def build(self) -> Compact:
@@ -208,12 +209,12 @@ class _Lowering:
     # -- constraints --------------------------------------------------------------------------------------------------
 
     def _global_constraint(self) -> GlobalConstraint:
-        kind, aux, sigma, _ = constraint_table(self.config)
+        kind, aux, sigma, _ = self.constraints
         width = np.where(kind == 1, sigma, np.inf)
         return GlobalConstraint(asarray(aux[self.globals]), asarray(width[self.globals]))
 
     def _slot_constraint(self, rows: NumpyArray) -> SlotConstraint:
-        kind, aux, sigma, tau = constraint_table(self.config)
+        kind, aux, sigma, tau = self.constraints
         fields = aux, kind == 1, kind == 2, sigma, tau
         return SlotConstraint(*(asarray(field[rows]) for field in fields))
 
