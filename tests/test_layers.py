@@ -18,6 +18,7 @@ LAYERS = {
     "parameters": 0,
     "results": 0,
     "statuses": 0,
+    "storage": 0,
     "typing": 0,
     "likelihood": 1,
     "solvers": 1,

@@ -6,8 +6,9 @@ cabinetry's plots and tables.
 
 from jaxfit.errors import InputError, JaxfitError
 from jaxfit.inference import FitWarning, fit, scan
-from jaxfit.results import FitResults, ScanResults, load_results
+from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
+from jaxfit.storage import load_results
 
 __all__ = [
     "FitResults",

@@ -1,26 +1,20 @@
-"""What a fit or a scan returns: cabinetry's attribute names, and what cabinetry does not say; saving and loading."""
+"""What a fit or a scan returns: cabinetry's attribute names, and what cabinetry does not say."""
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from jaxfit.errors import InputError
 from jaxfit.statuses import Status
+from jaxfit.storage import Results
 from jaxfit.typing import NumpyArray
 
-__all__ = ["FitResults", "ScanResults", "load_results"]
-
-_FORMAT = 1
+__all__ = ["FitResults", "ScanResults", "significant"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitResults:
+class FitResults(Results, kind="fit"):
     """Result of a maximum likelihood fit; ``cabinetry.visualize`` and ``cabinetry.tabulate`` take it unchanged.
 
     Attributes:
@@ -81,18 +75,14 @@ class FitResults:
         ]
         for name, value, sigma in zip(self.labels, self.bestfit, self.uncertainty, strict=True):
             note = "  (constant)" if sigma == 0.0 else f"  ({notes[name]})" if name in notes else ""
-            lines.append(f"{name:<{width}} = {_significant(value, sigma)} +/- {_significant(sigma, sigma)}{note}")
+            lines.append(f"{name:<{width}} = {significant(value, sigma)} +/- {significant(sigma, sigma)}{note}")
         if self.goodness_of_fit != -1:
             lines.append(f"goodness of fit (saturated model): p-value {self.goodness_of_fit:.4f}")
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the result as JSON; :func:`load_results` reads it back exactly."""
-        _save(self, path)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ScanResults:
+class ScanResults(Results, kind="scan"):
     """Result of a profile likelihood scan; ``cabinetry.visualize.scan`` takes it unchanged.
 
     Attributes:
@@ -131,83 +121,16 @@ class ScanResults:
     def __str__(self) -> str:
         """The points, one a line."""
         lines = [
-            f"{self.name} = {_significant(self.bestfit, self.uncertainty)} "
-            f"+/- {_significant(self.uncertainty, self.uncertainty)}"
+            f"{self.name} = {significant(self.bestfit, self.uncertainty)} "
+            f"+/- {significant(self.uncertainty, self.uncertainty)}"
         ]
         statuses = self.statuses or (Status.OK,) * len(self.parameter_values)
         for value, delta, status in zip(self.parameter_values, self.delta_nlls, statuses, strict=True):
             lines.append(f"{value:>12.6g}  {delta:>12.6f}" + ("" if status.converged else f"  {status.name}"))
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the result as JSON; :func:`load_results` reads it back exactly."""
-        _save(self, path)
 
-
-_KINDS: dict[str, type[FitResults | ScanResults]] = {"fit": FitResults, "scan": ScanResults}
-
-
-def load_results(path: str | os.PathLike[str]) -> FitResults | ScanResults:
-    """Read a result written by ``save``.
-
-    The file is a JSON object with ``jaxfit_result`` ("fit" or "scan"), ``format`` (1) and the attributes by name;
-    arrays are lists, a status is its name, numbers that are not finite are the strings "nan", "inf" and "-inf".
-
-    Raises:
-        InputError: the file cannot be read or holds no result of this format.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        kind = _KINDS[content.pop("jaxfit_result")]
-        if content.pop("format") != _FORMAT:
-            raise InputError(f"{path}: written by a newer jaxfit")
-        return kind(**{name: _decode(name, value) for name, value in content.items()})
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a jaxfit result ({error})") from error
-
-
-def _save(result: FitResults | ScanResults, path: str | os.PathLike[str]) -> None:
-    kind = next(name for name, kind in _KINDS.items() if isinstance(result, kind))
-    content = {item.name: _encode(getattr(result, item.name)) for item in fields(result)}
-    text = json.dumps({"jaxfit_result": kind, "format": _FORMAT, **content}, allow_nan=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
-
-
-def _encode(value: Any) -> Any:
-    match value:
-        case Status():
-            return value.name
-        case np.ndarray() | np.generic():
-            return _encode(value.tolist())
-        case list() | tuple():
-            return [_encode(item) for item in value]
-        case dict():
-            return {key: _encode(item) for key, item in value.items()}
-        case float() if not np.isfinite(value):
-            return str(value)
-        case _:
-            return value
-
-
-def _decode(name: str, value: Any) -> Any:
-    if name == "status":
-        return Status[value]
-    if name == "statuses":
-        return tuple(Status[item] for item in value)
-    if name in ("at_bound", "warnings"):
-        return tuple(value)
-    if name in ("labels", "name", "engine", "solver", "iterations"):
-        return value
-    if name == "minos_uncertainty":
-        return {key: (float(low), float(high)) for key, (low, high) in value.items()}
-    return np.array(value, dtype=float) if isinstance(value, list) else float(value)
-
-
-def _significant(value: float, sigma: float) -> str:
+def significant(value: float, sigma: float) -> str:
     """The value with two significant digits of its uncertainty (four decimals where there is none)."""
     if not np.isfinite(sigma) or sigma <= 0:
         return f"{value:.4f}"

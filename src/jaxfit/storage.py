@@ -1,0 +1,91 @@
+"""Results as JSON files: each saves itself and is read back exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from jaxfit.errors import InputError
+from jaxfit.statuses import Status
+
+__all__ = ["Results", "load_results"]
+
+_FORMAT = 1
+
+
+class Results:
+    """Base of all results: a dataclass with a ``kind``, the name it is stored under."""
+
+    kinds: ClassVar[dict[str, type[Results]]] = {}
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, kind: str) -> None:
+        super().__init_subclass__()
+        cls.kind = kind
+        cls.kinds[kind] = cls
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the result as JSON; :func:`load_results` reads it back exactly."""
+        content = {item.name: _encode(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
+        text = json.dumps({"jaxfit_result": self.kind, "format": _FORMAT, **content}, allow_nan=False)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def load_results(path: str | os.PathLike[str]) -> Results:
+    """Read a result written by ``save``.
+
+    The file is a JSON object with ``jaxfit_result`` ("fit", "scan", "ranking", ...), ``format`` (1) and the attributes
+    by name; arrays are lists, a status is its name, numbers that are not finite are the strings "nan", "inf", "-inf".
+
+    Raises:
+        InputError: the file cannot be read or holds no result of this format.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        kind = Results.kinds[content.pop("jaxfit_result")]
+        if content.pop("format") != _FORMAT:
+            raise InputError(f"{path}: written by a newer jaxfit")
+        types = get_type_hints(kind)
+        return kind(**{name: _decode(types[name], value) for name, value in content.items()})
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a jaxfit result ({error})") from error
+
+
+def _encode(value: Any) -> Any:
+    match value:
+        case Status():
+            return value.name
+        case np.ndarray() | np.generic():
+            return _encode(value.tolist())
+        case list() | tuple():
+            return [_encode(item) for item in value]
+        case dict():
+            return {key: _encode(item) for key, item in value.items()}
+        case float() if not np.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+def _decode(declared: Any, value: Any) -> Any:
+    """A value of the declared type; what is none of the types below is an array (of no dimension: a number)."""
+    origin, arguments = get_origin(declared), get_args(declared)
+    if declared is Status:
+        return Status[value]
+    if origin is tuple:
+        each = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
+        return tuple(_decode(one, item) for one, item in zip(each, value, strict=True))
+    if origin is dict:
+        return {key: _decode(arguments[1], item) for key, item in value.items()}
+    if origin is list or declared in (str, int, bool):
+        return value
+    return np.array(value, dtype=float) if isinstance(value, list) else float(value)
