@@ -45,6 +45,20 @@ class ParameterSpace:
         except ValueError:
             raise InputError(suggest("parameter", name, self.names)) from None
 
+    def poi_index(self, poi_name: str | None = None) -> int:
+        """Position of a parameter that a question is asked about, by default the model's parameter of interest.
+
+        Raises:
+            InputError: no parameter has this name, there is no default, or the parameter is fixed.
+        """
+        name = self.poi if poi_name is None else poi_name
+        if name is None:
+            raise InputError("the model has no parameter of interest: name one with poi_name")
+        index = self.index(name)
+        if self.fixed[index] or self.lower[index] == self.upper[index]:
+            raise InputError(f"the parameter of interest {name!r} is fixed: free it with fix_pars={{{name!r}: False}}")
+        return index
+
     def override(
         self,
         init_pars: Mapping[str, float] | Sequence[float] | None = None,

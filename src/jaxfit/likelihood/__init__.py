@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import jax
 from pyhf import Model
 
+from jaxfit.likelihood.auxiliaries import asimov_data, constraint_curvatures, modifier_types, prefit_widths
 from jaxfit.likelihood.compact import Compact
 from jaxfit.likelihood.lowering import NotLowerable, lower
 from jaxfit.likelihood.models import bin_name, checked_data, parameter_space, saturated_nll, unconstrained_count
@@ -23,11 +24,15 @@ __all__ = [
     "Model",
     "NotLowerable",
     "Reference",
+    "asimov_data",
     "bin_name",
     "checked_data",
+    "constraint_curvatures",
     "likelihood_of",
     "lower",
+    "modifier_types",
     "parameter_space",
+    "prefit_widths",
     "saturated_nll",
     "unconstrained_count",
 ]
