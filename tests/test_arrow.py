@@ -66,7 +66,12 @@ def flat(vector):
 @jax.jit
 def evaluate(given):
     factor = given.matrix.factor(given.free)
-    return factor.positive, factor.solve(given.vector), factor.inverse(given.order, given.rows), given.matrix.to_dense()
+    return (
+        factor.positive,
+        factor.solve(given.vector),
+        (factor.widths(given.order, given.rows), factor.correlation(given.order, given.rows)),
+        given.matrix.to_dense(),
+    )
 
 
 FIXED = [(), (1,), (0, 2, GLOBALS, GLOBALS + 3), tuple(range(GLOBALS))]

@@ -106,30 +106,39 @@ class ArrowFactor(NamedTuple):
         coupling = jnp.einsum("izb,pzb,p->ib", self.cross, self.basis, border)
         return ArrowVector(border, reduced - jnp.einsum("ijb,jb->ib", self.inverse_blocks, coupling))
 
-    def inverse(
-        self, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]
-    ) -> tuple[Float[Array, "pars"], Float[Array, "pars pars"]]:
-        """The dense inverse by block inversion, as square roots of its diagonal and the matrix in units of them.
+    def widths(self, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]) -> Float[Array, "pars"]:
+        """Square roots of the diagonal of the dense inverse: uncertainties, for a Hessian; zero where not free.
 
-        For a Hessian these are uncertainties and correlations. Zero rows and columns where not free. ``order[i]`` is
-        the position of row i of the result in (border, blocks.ravel()), ``rows`` the inverse map for the blocks;
-        block entries whose row is out of range (padding) are dropped.
+        ``order[i]`` is the position of row i of the result in (border, blocks.ravel()), ``rows`` the inverse map for
+        the blocks; block entries whose row is out of range (padding) are dropped.
+        """
+        tall, blocks = self._root(order, rows)
+        return jnp.sqrt(jnp.sum(tall**2, axis=1).at[rows].add(jnp.einsum("iib->ib", blocks), mode="drop"))
+
+    def correlation(self, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]) -> Float[Array, "pars pars"]:
+        """The dense inverse in units of its :meth:`widths`: correlations, for a Hessian."""
+        tall, blocks = self._root(order, rows)
+        sigma = self.widths(order, rows)
+        unit = jnp.where(sigma > 0, 1.0 / jnp.where(sigma > 0, sigma, 1.0), 0.0)
+        tall = tall * unit[:, None]
+        padded = jnp.append(unit, 0.0)[rows]
+        blocks = blocks * padded[:, None] * padded[None]
+        return (tall @ tall.T).at[rows[:, None], rows[None]].add(blocks, mode="drop")
+
+    def _root(
+        self, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]
+    ) -> tuple[Float[Array, "pars globals"], Float[Array, "slots slots bins"]]:
+        """V and D^-1 of the dense inverse V V^T + blockdiag(D^-1), by block inversion.
+
+        V = [L^-T; -D^-1 C L^-T] with L L^T the Schur complement and C the coupling of blocks and border.
         """
         size = self.cholesky.shape[0]
-        # inverse = V V^T + blockdiag(inverse blocks) with V = [L^-T; -D^-1 C L^-T] and L L^T the Schur complement
         root = jax.scipy.linalg.solve_triangular(self.cholesky, jnp.eye(size), lower=True).T
         root = root * self.free.border[:, None]
         lifted = jnp.einsum("ijb,jzb,pzb->ibp", self.inverse_blocks, self.cross, self.basis)
         tall = jnp.concatenate([root, -lifted.reshape(rows.size, size) @ root])[order]
         on = self.free.blocks
-        blocks = self.inverse_blocks * (on[:, None] * on[None])
-        variance = jnp.sum(tall**2, axis=1).at[rows].add(jnp.einsum("iib->ib", blocks), mode="drop")
-        sigma = jnp.sqrt(variance)
-        unit = jnp.where(variance > 0, 1.0 / jnp.where(variance > 0, sigma, 1.0), 0.0)
-        tall = tall * unit[:, None]
-        padded = jnp.append(unit, 0.0)[rows]
-        blocks = blocks * padded[:, None] * padded[None]
-        return sigma, (tall @ tall.T).at[rows[:, None], rows[None]].add(blocks, mode="drop")
+        return tall, self.inverse_blocks * (on[:, None] * on[None])
 
 
 def _invert_blocks(blocks: Float[Array, "n n bins"]) -> tuple[Float[Array, "n n bins"], Bool[Array, ""]]:

@@ -14,14 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxfit.arrow import ArrowVector
+from jaxfit.arrow import ArrowFactor, ArrowVector
 from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
 from jaxfit.solvers import SOLVERS, STOCK, Newton, run_scipy, run_stock
 from jaxfit.statuses import Status
-from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
+from jaxfit.typing import Array, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
 
-__all__ = ["EDM_GOAL", "Curvature", "Minima", "Problems", "curvature", "edm_goal", "hessian", "minimize"]
+__all__ = ["EDM_GOAL", "Curvature", "Minima", "Problems", "correlation", "curvature", "edm_goal", "hessian", "minimize"]
 
 EDM_GOAL = 1e-8
 _MAXITER = {"newton": 100, "lbfgsb": 5_000, "bfgs": 5_000, "projected_gradient": 20_000, "scipy": 5_000}
@@ -51,14 +51,13 @@ class Minima(NamedTuple, Generic[T]):
 
 
 class Curvature(NamedTuple):
-    """The likelihood around one point: NLL, EDM, widths, correlations, the Hessian's diagonal, expected yields."""
+    """The likelihood around one point: NLL, EDM, widths, expected yields, the Hessian."""
 
     nll: Scalar
     edm: Scalar
     sigma: Pars
-    correlation: Float[Array, "pars pars"]
     diagonal: Pars
-    positive: Bool[Array, ""]
+    factor: ArrowFactor
     expected: Float[Array, "bins"]
 
 
@@ -122,6 +121,12 @@ def curvature(
     with jax.enable_x64(True):
         around: Curvature = _curvature(likelihood, pars, *masks, data)
         return around
+
+
+def correlation(factor: ArrowFactor, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]) -> NumpyArray:
+    """The correlation matrix of all parameters, which takes longer than an iteration if they are many."""
+    with jax.enable_x64(True):
+        return np.asarray(_correlation(factor, order, rows))
 
 
 def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
@@ -249,14 +254,12 @@ def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, dat
         border = jnp.where(likelihood.kinked & (likelihood.split(pars).border == 0), 0.0, gradient.border)
         gradient = gradient._replace(border=border)
     slopes = ArrowVector.combine(jnp.multiply, gradient, likelihood.split(moving, padding=0.0))
-    sigma, correlation = factor.inverse(likelihood.order, likelihood.rows)
     return Curvature(
         nll=value + likelihood.offset(data),
         edm=slopes.dot(factor.solve(slopes)),
-        sigma=sigma,
-        correlation=correlation,
+        sigma=factor.widths(likelihood.order, likelihood.rows),
         diagonal=likelihood.join(matrix.diagonal()),
-        positive=factor.positive,
+        factor=factor,
         expected=likelihood.expected(pars),
     )
 
@@ -267,3 +270,4 @@ def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "al
 
 
 _scale_program, _judge_program = jax.jit(_scale), jax.jit(_judge)
+_correlation = jax.jit(ArrowFactor.correlation)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,24 @@ from jaxfit.typing import NumpyArray
 __all__ = ["FitResults", "ScanResults", "significant"]
 
 
+class _OnDemand:
+    """A field that may be given as a function without arguments: it is called when the field is first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> NumpyArray:
+        if instance is None:
+            raise AttributeError(self._name)  # a dataclass then sees no default
+        value: NumpyArray | Callable[[], NumpyArray] = vars(instance)[self._name]
+        if callable(value):
+            value = vars(instance)[self._name] = value()
+        return value
+
+    def __set__(self, instance: Any, value: NumpyArray | Callable[[], NumpyArray]) -> None:
+        vars(instance)[self._name] = value
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FitResults(Results, kind="fit"):
     """Result of a maximum likelihood fit; ``cabinetry.visualize`` and ``cabinetry.tabulate`` take it unchanged.
@@ -21,7 +41,7 @@ class FitResults(Results, kind="fit"):
         bestfit: best-fit values, in the order of ``labels``.
         uncertainty: from the Hessian; exactly 0 for fixed parameters, NaN where there is no covariance.
         labels: parameter names, equal to ``model.config.par_names``.
-        corr_mat: correlation matrix; zero rows and columns for fixed parameters.
+        corr_mat: correlation matrix, made when it is first read; zero rows and columns for fixed parameters.
         best_twice_nll: -2 log(likelihood) at the best fit.
         goodness_of_fit: p-value of the saturated model, -1 if not asked for, NaN without degrees of freedom.
         minos_uncertainty: uncertainties by parameter name from profile likelihoods, empty if not asked for.
@@ -38,8 +58,8 @@ class FitResults(Results, kind="fit"):
     bestfit: NumpyArray
     uncertainty: NumpyArray
     labels: list[str]
-    corr_mat: NumpyArray
-    best_twice_nll: float
+    corr_mat: _OnDemand = _OnDemand()
+    best_twice_nll: float  # type: ignore[misc]  # mypy takes the descriptor above for a default
     goodness_of_fit: float = -1
     minos_uncertainty: dict[str, tuple[float, float]] = field(default_factory=dict)
     status: Status = Status.OK

@@ -92,15 +92,13 @@ def best_fit(
     first_goal = max(goal, _LAST_STEP) if solver == "newton" else goal
     minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=first_goal)
     around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
-    iterations, edm = int(minima.iterations[0]) + 1, around.edm
-    if first_goal > goal and not edm <= goal and around.status not in _ENDS:
+    iterations = int(minima.iterations[0]) + 1
+    if first_goal > goal and not around.edm <= goal and around.status not in _ENDS:
         problem = problem._replace(start=minima.pars)
         minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=goal)
         around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
         iterations += int(minima.iterations[0]) + 1
-    if not edm <= goal:
-        edm = float(minima.edm[0])
-    pars = minima.pars[0]
+    pars, edm = minima.pars[0], around.edm if around.edm <= goal else float(minima.edm[0])
 
     notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected)]
     if not around.status.converged:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxfit.likelihood import Likelihood
-from jaxfit.minimization import curvature, hessian
+from jaxfit.minimization import correlation, curvature, hessian
 from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, NumpyMask
@@ -24,7 +26,7 @@ class Uncertainties(NamedTuple):
     edm: float
     expected: NumpyArray
     sigma: NumpyArray
-    correlation: NumpyArray
+    correlation: Callable[[], NumpyArray]
     status: Status
     warnings: tuple[str, ...]
 
@@ -41,24 +43,30 @@ def uncertainties(
     free = lower < upper
     inside = free & (pars > lower) & (pars < upper)
     warnings: tuple[str, ...] = ()
-    result = curvature(likelihood, pars, free, free & ~inside, data)
-    if not result.positive and (inside < free).any():
-        result = curvature(likelihood, pars, inside, free & ~inside, data)
-        if result.positive:
+    around, covered = curvature(likelihood, pars, free, free & ~inside, data), free
+    if not around.factor.positive and (inside < free).any():
+        around, covered = curvature(likelihood, pars, inside, free & ~inside, data), inside
+        if around.factor.positive:
             warnings = (f"not curved on a bound, so without uncertainty: {_names(space, inside < free)}",)
-    sigma, correlation = np.asarray(result.sigma), np.asarray(result.correlation)
+    nll, sigma = float(around.nll), np.asarray(around.sigma)
     # rounding can give a singular matrix a Cholesky factor; the widths then give it away
-    flat = sigma**2 * np.asarray(result.diagonal) > _FLAT
-    if not (result.positive and np.isfinite(float(result.nll))) or flat.any():
-        sigma = np.where(free, np.nan, 0.0)
-        correlation = np.where(free[:, None] & free, np.nan, 0.0)
+    flat = sigma**2 * np.asarray(around.diagonal) > _FLAT
+    if not (around.factor.positive and np.isfinite(nll)) or flat.any():
+        covered = np.zeros_like(free)
         if status.converged or status in (Status.SINGULAR, Status.NOT_A_MINIMUM):
             status, names = _diagnose(hessian(likelihood, pars, data), space, inside)
             warnings = (f"no covariance, the likelihood is {names}",)
-    elif warnings:
-        sigma = np.where(inside < free, np.nan, sigma)
+    matrix = partial(correlation, around.factor, likelihood.order, likelihood.rows)
+    if free.any() and not covered.any():
+        matrix = partial(np.where, free[:, None] & free, np.nan, 0.0)
     return Uncertainties(
-        float(result.nll), float(result.edm), np.asarray(result.expected), sigma, correlation, status, warnings
+        nll=nll,
+        edm=float(around.edm),
+        expected=np.asarray(around.expected),
+        sigma=np.where(free, np.where(covered, sigma, np.nan), 0.0),
+        correlation=matrix,
+        status=status,
+        warnings=warnings,
     )
 
 
