@@ -14,15 +14,18 @@ PACKAGE = ROOT / "src" / "jaxfit"
 # A room is a module or a package directly under src/jaxfit. Imports point to a lower layer or stay in the room.
 LAYERS = {
     "arrow": 0,
+    "breakdowns": 0,
     "errors": 0,
     "parameters": 0,
     "results": 0,
     "statuses": 0,
     "storage": 0,
     "typing": 0,
+    "verdicts": 0,
     "likelihood": 1,
     "solvers": 1,
     "workspaces": 1,
+    "curvatures": 2,
     "minimization": 2,
     "inference": 3,
     "cli": 4,

@@ -11,13 +11,23 @@ import jaxfit
 PUBLIC = [
     "FitResults",
     "FitWarning",
+    "HypotestResults",
+    "ImpactResults",
     "InputError",
     "JaxfitError",
+    "LimitResults",
+    "RankingResults",
     "ScanResults",
+    "SignificanceResults",
     "Status",
     "fit",
+    "hypotest",
+    "impacts",
+    "limit",
     "load_results",
+    "ranking",
     "scan",
+    "significance",
 ]
 
 

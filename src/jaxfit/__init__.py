@@ -4,20 +4,32 @@ Replace ``cabinetry.fit`` by ``jaxfit``: :func:`fit` and :func:`scan` have its s
 cabinetry's plots and tables.
 """
 
+from jaxfit.breakdowns import ImpactResults, RankingResults
 from jaxfit.errors import InputError, JaxfitError
-from jaxfit.inference import FitWarning, fit, scan
+from jaxfit.inference import FitWarning, fit, hypotest, impacts, limit, ranking, scan, significance
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 from jaxfit.storage import load_results
+from jaxfit.verdicts import HypotestResults, LimitResults, SignificanceResults
 
 __all__ = [
     "FitResults",
     "FitWarning",
+    "HypotestResults",
+    "ImpactResults",
     "InputError",
     "JaxfitError",
+    "LimitResults",
+    "RankingResults",
     "ScanResults",
+    "SignificanceResults",
     "Status",
     "fit",
+    "hypotest",
+    "impacts",
+    "limit",
     "load_results",
+    "ranking",
     "scan",
+    "significance",
 ]

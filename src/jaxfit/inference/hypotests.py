@@ -1,0 +1,106 @@
+"""Hypothesis tests of a parameter of interest with profile likelihood ratios."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jaxfit.errors import InputError, suggest
+from jaxfit.inference.asymptotics import STATISTICS, p_values
+from jaxfit.inference.fits import FitWarning
+from jaxfit.inference.ratios import Ratios
+from jaxfit.likelihood import Model, checked_data, parameter_space
+from jaxfit.minimization import edm_goal
+from jaxfit.typing import NumpyArray
+from jaxfit.verdicts import HypotestResults
+
+__all__ = ["hypotest"]
+
+
+def hypotest(
+    poi_test: float | Sequence[float],
+    data: Sequence[float],
+    pdf: Model,
+    init_pars: Mapping[str, float] | Sequence[float] | None = None,
+    par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
+    fixed_params: Mapping[str, bool | float] | Sequence[bool] | None = None,
+    *,
+    test_stat: str = "qtilde",
+    calc_base_dist: str = "normal",
+    poi_name: str | None = None,
+    maxiter: int | None = None,
+    tolerance: float | None = None,
+) -> HypotestResults:
+    """Test values of a parameter of interest, with the conventions of ``pyhf.infer.hypotest``.
+
+    Asymptotic formulae (arXiv:1007.1727); N values take 2 N + 3 fits, the 2 N of them as one batch. The Asimov data are
+    those of the fit with the parameter at 0 (at 1 for "q0"), auxiliary data included.
+
+    Args:
+        poi_test: one value or several; 0 for "q0".
+        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        pdf: a pyhf model with any interpolation codes and modifiers.
+        init_pars: as for :func:`jaxfit.fit`.
+        par_bounds: as for :func:`jaxfit.fit`; tested values may be outside of them.
+        fixed_params: as ``fix_pars`` of :func:`jaxfit.fit`.
+        test_stat: "qtilde" or "q" for upper limits, "q0" for a discovery, "ttilde" or "t" for two-sided intervals;
+            those with a tilde are for a parameter with a lower bound of 0, as pyhf's models have it.
+        calc_base_dist: "normal", or "clipped_normal" to hold the expected estimates below the tested value.
+        poi_name: the parameter of interest, default the model's.
+        maxiter: as for :func:`jaxfit.fit`.
+        tolerance: as for :func:`jaxfit.fit`.
+
+    Returns:
+        Test statistic, p-values and CLs, observed and expected; NaN where a fit did not converge.
+
+    Raises:
+        InputError: no parameter of interest, or a fixed one; an unknown statistic; values that are not finite, or
+            anything :func:`jaxfit.fit` refuses.
+
+    Warns:
+        FitWarning: a fit did not converge, or bounds that do not fit the test statistic.
+    """
+    space, observed = parameter_space(pdf).override(init_pars, fixed_params, par_bounds), checked_data(pdf, data)
+    index = space.poi_index(poi_name)
+    values = _values(poi_test, test_stat)
+    asimov_poi = 1.0 if test_stat == "q0" else 0.0
+    ratios = Ratios(pdf, observed, space, index, asimov_poi, maxiter=maxiter, goal=edm_goal(tolerance))
+    ratios.add(values.ravel())
+    statistic, asimov = (found.reshape(values.shape) for found in ratios.statistics(test_stat))
+    found, expected = p_values(test_stat, statistic, asimov, calc_base_dist)
+
+    notes = ratios.remarks(test_stat)
+    if notes:
+        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
+    return HypotestResults(
+        name=space.names[index],
+        poi_values=values,
+        bestfit=ratios.bestfit,
+        test_stat=test_stat,
+        statistic=statistic[()],
+        statistic_asimov=asimov[()],
+        CLsb_obs=found.CLsb[()],
+        CLb_obs=found.CLb[()],
+        CLs_obs=found.CLs[()],
+        CLsb_exp=expected.CLsb,
+        CLb_exp=expected.CLb,
+        CLs_exp=expected.CLs,
+        statuses=ratios.statuses,
+        warnings=tuple(notes),
+    )
+
+
+def _values(poi_test: float | Sequence[float], test_stat: str) -> NumpyArray:
+    if test_stat not in STATISTICS:
+        raise InputError(suggest("test_stat", test_stat, STATISTICS))
+    try:
+        values = np.asarray(poi_test, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"poi_test is {poi_test!r}, expected a number or a list of numbers") from None
+    if values.ndim > 1 or not values.size or not np.isfinite(values).all():
+        raise InputError("poi_test must be a finite number, or a list of finite numbers, at least one")
+    if test_stat == "q0" and values.any():
+        raise InputError("q0 tests the absence of a signal: poi_test must be 0")
+    return values

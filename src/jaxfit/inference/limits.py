@@ -1,0 +1,266 @@
+"""Upper limits and significances of a parameter of interest."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from jaxfit.errors import InputError
+from jaxfit.inference.asymptotics import p_values
+from jaxfit.inference.fits import FitWarning
+from jaxfit.inference.ratios import Ratios
+from jaxfit.likelihood import Model, checked_data, parameter_space
+from jaxfit.minimization import edm_goal
+from jaxfit.typing import NumpyArray
+from jaxfit.verdicts import LIMITS, LimitResults, SignificanceResults
+
+__all__ = ["limit", "significance"]
+
+_PRECISION = 1e-3  # of a limit, relative to it
+_FURTHEST = 4.0  # times the largest value so far, where a search goes next
+_NOWHERE = 1e4  # times the largest limit expected at first, where a search ends
+
+
+def limit(
+    model: Model,
+    data: Sequence[float],
+    *,
+    bracket: Sequence[float] | None = None,
+    poi_tolerance: float = 0.01,
+    maxsteps: int = 100,
+    confidence_level: float = 0.95,
+    poi_name: str | None = None,
+    init_pars: Mapping[str, float] | Sequence[float] | None = None,
+    fix_pars: Mapping[str, bool | float] | Sequence[bool] | None = None,
+    par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
+    strategy: Literal[0, 1, 2] | None = None,
+    maxiter: int | None = None,
+    tolerance: float | None = None,
+) -> LimitResults:
+    """Observed and expected upper limits, with the signature of ``cabinetry.fit.limit``.
+
+    CLs with the test statistic q-tilde and asymptotic formulae (arXiv:1007.1727): a lower bound of the parameter below
+    0 is raised to 0. The six limits are searched together; every step tests up to six values as one batch.
+
+    Args:
+        model: a pyhf model with any interpolation codes and modifiers.
+        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        bracket: two values, between which the observed limit must lie; by default there is no need for them.
+        poi_tolerance: largest error of a limit; it is at most a thousandth of the limit, too.
+        maxsteps: most batches.
+        confidence_level: of the limits.
+        poi_name: the parameter of interest, default the model's.
+        init_pars: as for :func:`jaxfit.fit`, as all further arguments.
+        fix_pars: see ``init_pars``.
+        par_bounds: see ``init_pars``; tested values and limits may be above the upper bound.
+        strategy: accepted for cabinetry's sake, without meaning here.
+        maxiter: see ``init_pars``.
+        tolerance: see ``init_pars``.
+
+    Returns:
+        The limits, and CLs at all tested values; NaN for a limit that was not found.
+
+    Raises:
+        InputError: no parameter of interest, or a fixed one; a bracket that does not enclose the limit, a confidence
+            level or tolerance out of range, or anything :func:`jaxfit.fit` refuses.
+
+    Warns:
+        FitWarning: a fit did not converge, or a limit was not found.
+    """
+    space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
+    index = space.poi_index(poi_name)
+    ends = _checked(bracket, poi_tolerance, maxsteps, confidence_level)
+    lower, start = space.lower.copy(), space.start.copy()
+    lower[index], start[index] = max(lower[index], 0.0), max(start[index], 0.0)
+    space, target = replace(space, lower=lower, start=start), 1.0 - confidence_level
+
+    ratios = Ratios(model, observed, space, index, 0.0, maxiter=maxiter, goal=edm_goal(tolerance))
+    first = _first_values(ratios, target, float(space.upper[index]))
+    values, furthest = np.append(first, ends), _NOWHERE * float(first.max())
+    for _ in range(maxsteps):
+        ratios.add(np.unique(values[values > 0]))
+        tested, cls = _cls(ratios)
+        if ends.size:
+            _check_bracket(ends, tested, cls[:, 0], target)
+            ends = ends[:0]
+        searches = [_next(tested, curve, target, poi_tolerance, furthest) for curve in cls.T]
+        values = np.array([search.value for search in searches if not (search.found or search.lost)])
+        if not values.size:
+            break
+    limits = np.array([search.value if search.found else np.nan for search in searches])
+
+    notes = ratios.remarks("qtilde")
+    missing = [f"{name} limit" for name, value in zip(LIMITS, limits, strict=True) if np.isnan(value)]
+    if missing:
+        notes.append(f"not found in {maxsteps} steps, or for failed fits: {', '.join(missing)}")
+    if ratios.bestfit >= space.upper[index]:
+        notes.append(f"the best fit of {space.names[index]} is on its upper bound: raise it with par_bounds")
+    if notes:
+        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
+    order = np.argsort(tested)
+    return LimitResults(
+        observed_limit=float(limits[0]),
+        expected_limit=limits[1:],
+        observed_CLs=cls[order, 0],
+        expected_CLs=cls[order, 1:],
+        poi_values=tested[order],
+        confidence_level=confidence_level,
+        name=space.names[index],
+        bestfit=ratios.bestfit,
+        statuses=tuple(ratios.statuses[i] for i in order),
+        warnings=tuple(notes),
+    )
+
+
+def significance(
+    model: Model,
+    data: Sequence[float],
+    *,
+    poi_name: str | None = None,
+    init_pars: Mapping[str, float] | Sequence[float] | None = None,
+    fix_pars: Mapping[str, bool | float] | Sequence[bool] | None = None,
+    par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
+    strategy: Literal[0, 1, 2] | None = None,
+    maxiter: int | None = None,
+    tolerance: float | None = None,
+) -> SignificanceResults:
+    """Observed and expected significance of a positive signal, with the signature of ``cabinetry.fit.significance``.
+
+    The test statistic q0 and asymptotic formulae (arXiv:1007.1727); expected for a parameter of interest of 1.
+
+    Args:
+        model: a pyhf model with any interpolation codes and modifiers.
+        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        poi_name: the parameter of interest, default the model's.
+        init_pars: as for :func:`jaxfit.fit`, as all further arguments.
+        fix_pars: see ``init_pars``.
+        par_bounds: see ``init_pars``.
+        strategy: accepted for cabinetry's sake, without meaning here.
+        maxiter: see ``init_pars``.
+        tolerance: see ``init_pars``.
+
+    Returns:
+        p-values and significances; NaN where a fit did not converge.
+
+    Raises:
+        InputError: no parameter of interest, or a fixed one, or anything :func:`jaxfit.fit` refuses.
+
+    Warns:
+        FitWarning: a fit did not converge.
+    """
+    space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
+    index = space.poi_index(poi_name)
+    ratios = Ratios(model, observed, space, index, 1.0, maxiter=maxiter, goal=edm_goal(tolerance))
+    ratios.add(np.zeros(1))
+    statistic, asimov = ratios.statistics("q0")
+    found, expected = p_values("q0", statistic, asimov)
+    notes = ratios.remarks("q0")
+    if notes:
+        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
+    return SignificanceResults(
+        observed_p_value=float(found.CLsb[0]),
+        observed_significance=float(np.sqrt(statistic[0])),
+        expected_p_value=float(expected.CLsb[0, 2]),
+        expected_significance=float(np.sqrt(asimov[0])),
+        name=space.names[index],
+        bestfit=ratios.bestfit,
+        status=ratios.statuses[0],
+        warnings=tuple(notes),
+    )
+
+
+class _Search(NamedTuple):
+    """The value at which a limit is expected: ``found`` if close to a tested one, ``lost`` if it cannot be tested."""
+
+    value: float
+    found: bool
+    lost: bool
+
+
+def _checked(
+    bracket: Sequence[float] | None, poi_tolerance: float, maxsteps: int, confidence_level: float
+) -> NumpyArray:
+    """The ends of the bracket, lower one first; none if there is no bracket."""
+    if not 0 < confidence_level < 1:
+        raise InputError(f"confidence_level is {confidence_level}, expected a number between 0 and 1")
+    if not poi_tolerance > 0:
+        raise InputError(f"poi_tolerance is {poi_tolerance}, expected a positive number")
+    if maxsteps < 1:
+        raise InputError(f"maxsteps is {maxsteps}, expected at least 1")
+    ends = np.sort(np.asarray(() if bracket is None else bracket, dtype=float))
+    if bracket is not None and not (ends.shape == (2,) and np.isfinite(ends).all() and ends[0] < ends[1]):
+        raise InputError(f"bracket is {bracket!r}, expected two different numbers")
+    return ends
+
+
+def _check_bracket(ends: NumpyArray, tested: NumpyArray, cls: NumpyArray, target: float) -> None:
+    found = [1.0 if end <= 0 else cls[tested == end][0] for end in ends]
+    if found[0] <= target or found[1] > target:
+        raise InputError(
+            f"the observed limit is not within the bracket: CLs is {found[0]:.4f} at {ends[0]:g} and {found[1]:.4f} at "
+            f"{ends[1]:g}, and not {target:.4g} in between: widen it, or leave it out"
+        )
+
+
+def _first_values(ratios: Ratios, target: float, upper: float) -> NumpyArray:
+    """The limits for normally distributed estimates (arXiv:1007.1727 section 3.7), and a second value for the observed.
+
+    Estimate and width are those of the fit for the observed limit, those of the Asimov data for the expected ones.
+    """
+    widths = np.array([ratios.sigma, ratios.sigma_asimov])
+    otherwise = 0.1 * upper if np.isfinite(upper) else 1.0
+    own, expected = np.where(np.isfinite(widths), widths, otherwise)
+    estimates = np.append(np.full(2, max(ratios.bestfit, 0.0)), expected * np.arange(-2.0, 3.0))
+    sigma = np.append([own, 0.7 * own], np.full(5, expected))
+    return np.asarray(estimates - sigma * ndtri(target * ndtr(estimates / sigma)))
+
+
+def _cls(ratios: Ratios) -> tuple[NumpyArray, NumpyArray]:
+    """All tested values and their CLs: the observed one, and the five expected ones."""
+    observed, expected = p_values("qtilde", *ratios.statistics("qtilde"))
+    return ratios.values, np.column_stack([observed.CLs, expected.CLs])
+
+
+def _next(tested: NumpyArray, cls: NumpyArray, target: float, tolerance: float, furthest: float) -> _Search:
+    """Where a curve of CLs falls below the target, as far as the tested values tell.
+
+    Interpolated in the number of standard deviations that CLs stands for, which is almost linear in the tested value.
+    """
+    good = np.isfinite(cls)
+    if not good.any():
+        return _Search(np.nan, found=False, lost=True)
+    low = tested[good & (cls > target)].max(initial=0.0)
+    high = tested[good & (cls <= target) & (tested > low)].min(initial=np.inf)
+    failed = tested[~good & (tested > low)].min(initial=np.inf)
+    with np.errstate(invalid="ignore"):
+        deviations = ndtri(target) - ndtri(cls)
+    usable = np.flatnonzero(np.isfinite(deviations))
+    nearest = usable[np.argsort(np.maximum(low - tested[usable], tested[usable] - high), kind="stable")[:3]]
+    value = _root(tested[nearest], deviations[nearest])
+    if np.isinf(high) and np.isinf(failed):
+        value = min(low + 1.2 * (value - low), _FURTHEST * low) if value > low else 2.0 * low
+        return _Search(value, found=False, lost=value > furthest)
+    if not low < value < high:
+        value = 0.5 * (low + min(high, failed))
+    close = min(tolerance, _PRECISION * value)
+    if np.isfinite(high) and np.abs(tested[good] - value).min() <= close:
+        return _Search(value, found=True, lost=False)
+    if np.abs(tested - value).min() <= close:  # where a fit failed: try elsewhere
+        value = 0.5 * (low + min(high, failed))
+    return _Search(value, found=False, lost=bool(np.abs(tested - value).min() <= close))
+
+
+def _root(values: NumpyArray, deviations: NumpyArray) -> float:
+    """Inverse interpolation by the polynomial through two or three points; NaN if there is none."""
+    weights = [
+        np.prod([other / (other - own) for j, other in enumerate(deviations) if j != i and other != own])
+        for i, own in enumerate(deviations)
+    ]
+    if len(np.unique(deviations)) < max(len(deviations), 2):
+        return float("nan")
+    return float(np.dot(weights, values))

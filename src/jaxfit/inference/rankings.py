@@ -1,0 +1,156 @@
+"""Rankings of nuisance parameters: all refits are one batch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxfit.breakdowns import RankingResults
+from jaxfit.errors import InputError
+from jaxfit.inference.batches import ended, solve
+from jaxfit.inference.fits import FitWarning, best_fit
+from jaxfit.likelihood import Model, checked_data, likelihood_of, parameter_space, prefit_widths
+from jaxfit.minimization import Minima, Problems, edm_goal
+from jaxfit.parameters import ParameterSpace
+from jaxfit.results import FitResults
+from jaxfit.statuses import Status
+from jaxfit.typing import NumpyArray
+
+__all__ = ["nominal_fit", "ranking"]
+
+_LOWER = 1e-6  # of 2 NLL: further below the best fit is another minimum
+_SHOWN = 8  # names in a message
+_SHIFTS = ("pre-fit up", "pre-fit down", "post-fit up", "post-fit down")
+
+
+def ranking(
+    model: Model,
+    data: Sequence[float],
+    *,
+    fit_results: FitResults | None = None,
+    poi_name: str | None = None,
+    init_pars: Mapping[str, float] | Sequence[float] | None = None,
+    fix_pars: Mapping[str, bool | float] | Sequence[bool] | None = None,
+    par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
+    strategy: Literal[0, 1, 2] | None = None,
+    maxiter: int | None = None,
+    tolerance: float | None = None,
+    custom_fit: bool = False,
+) -> RankingResults:
+    """Impacts of all parameters on a parameter of interest by refits, with the signature of ``cabinetry.fit.ranking``.
+
+    Every parameter is held at its best fit plus and minus its pre-fit and its post-fit width; the shift of the
+    parameter of interest is the impact. The 4 (N - 1) refits start from the best fit moved with its covariance, as one
+    batch.
+    :func:`jaxfit.impacts` gives the same to first order without a refit.
+
+    Args:
+        model: a pyhf model with any interpolation codes and modifiers.
+        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        fit_results: of the same model, data and settings, from :func:`jaxfit.fit` or cabinetry; default a new fit.
+        poi_name: the parameter of interest, default the model's.
+        init_pars: as for :func:`jaxfit.fit`, as all further arguments.
+        fix_pars: see ``init_pars``.
+        par_bounds: see ``init_pars``; a parameter may be held outside of them.
+        strategy: accepted for cabinetry's sake, without meaning here.
+        maxiter: see ``init_pars``.
+        tolerance: see ``init_pars``.
+        custom_fit: accepted for cabinetry's sake, without meaning here.
+
+    Returns:
+        The impacts, and how every refit ended.
+
+    Raises:
+        InputError: no parameter of interest, or a fixed one; fit results of another model, or anything
+            :func:`jaxfit.fit` refuses.
+
+    Warns:
+        FitWarning: the fit or some of the refits did not end in a minimum.
+    """
+    space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
+    index, likelihood = space.poi_index(poi_name), likelihood_of(model)
+    options: dict[str, Any] = {"maxiter": maxiter, "goal": edm_goal(tolerance)}
+    best, notes = nominal_fit(model, observed, space, fit_results, **options)
+
+    others = np.delete(np.arange(len(space.names)), index)
+    prefit, postfit = prefit_widths(model), best.uncertainty
+    shifts = np.stack([prefit, -prefit, postfit, -postfit], axis=1)
+    shifts[index] = 0.0
+    pars, columns = np.nonzero(np.isfinite(shifts) & (shifts != 0))
+    impacts = np.where(np.isfinite(shifts), 0.0, np.nan)
+    statuses = np.where(np.isfinite(shifts), Status.OK, Status.SINGULAR)
+    if pars.size:
+        lanes = _refits(best, space, observed, pars, shifts[pars, columns])
+        minima = solve(likelihood, lanes, space.start, **options)
+        impacts[pars, columns] = np.where(ended(minima), minima.pars[:, index] - best.bestfit[index], np.nan)
+        statuses[pars, columns] = minima.status
+        notes += _remarks(best, space, pars, columns, minima)
+    if missing := [space.names[i] for i in np.flatnonzero(np.isnan(postfit)) if i != index]:
+        notes.append(f"without an uncertainty, and so without a post-fit impact: {', '.join(missing)}")
+    if notes:
+        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
+    up_down = impacts[others].T
+    return RankingResults(
+        bestfit=best.bestfit[others],
+        uncertainty=best.uncertainty[others],
+        labels=[space.names[i] for i in others],
+        prefit_up=up_down[0],
+        prefit_down=up_down[1],
+        postfit_up=up_down[2],
+        postfit_down=up_down[3],
+        name=space.names[index],
+        statuses=tuple(tuple(Status(int(status)) for status in four) for four in statuses[others]),
+        warnings=tuple(notes),
+    )
+
+
+def nominal_fit(
+    model: Model, data: NumpyArray, space: ParameterSpace, given: FitResults | None, **options: Any
+) -> tuple[FitResults, list[str]]:
+    """The fit that impacts refer to, given or made, and what is wrong with it."""
+    best = best_fit(model, data, space, solver="newton", **options) if given is None else given
+    if list(best.labels) != list(space.names):
+        raise InputError("fit_results are of another model: their labels are not its parameters")
+    failed = isinstance(best, FitResults) and not best.converged  # cabinetry's do not tell
+    return best, [f"{best.status.name}: {'; '.join(best.warnings)}"] if failed else []
+
+
+def _refits(
+    best: FitResults, space: ParameterSpace, data: NumpyArray, pars: NumpyArray, shifts: NumpyArray
+) -> Problems[NumpyArray]:
+    """One parameter held each; the others start from theta_i + cov_ij / cov_jj * shift."""
+    lanes = np.arange(pars.size)
+    sigma = np.where(best.uncertainty > 0, best.uncertainty, np.inf)
+    slopes = np.nan_to_num(best.corr_mat[pars] * np.nan_to_num(best.uncertainty) / sigma[pars, None])
+    start = best.bestfit + shifts[:, None] * slopes
+    lower, upper = (np.repeat(bound[None], pars.size, axis=0) for bound in space.box())
+    lower[lanes, pars] = upper[lanes, pars] = start[lanes, pars] = best.bestfit[pars] + shifts
+    return Problems(np.broadcast_to(data, (pars.size, data.size)), start, lower, upper)
+
+
+def _remarks(
+    best: FitResults, space: ParameterSpace, pars: NumpyArray, columns: NumpyArray, minima: Minima[NumpyArray]
+) -> list[str]:
+    """Refits that failed, and refits below the best fit, which is then not the lowest minimum."""
+    remarks = []
+    failed = np.flatnonzero(minima.status > Status.OK_AT_BOUND)
+    if failed.size:
+        shown = [
+            f"{space.names[pars[i]]} {_SHIFTS[columns[i]]} ({Status(int(minima.status[i])).name})"
+            for i in failed[:_SHOWN]
+        ]
+        more = f" and {failed.size - _SHOWN} more" if failed.size > _SHOWN else ""
+        remarks.append(f"{failed.size} of {len(pars)} refits are no minimum: {', '.join(shown)}{more}")
+    held = minima.pars[np.arange(len(pars)), pars]
+    inside = ended(minima) & (space.lower[pars] <= held) & (held <= space.upper[pars])
+    deltas = np.where(inside, 2.0 * minima.nll - best.best_twice_nll, np.inf)
+    lowest = int(np.argmin(deltas))
+    if deltas[lowest] < -_LOWER:
+        remarks.append(
+            f"the refit with {space.names[pars[lowest]]} = {held[lowest]:g} lies {-deltas[lowest]:.2g} below the best "
+            "fit, which is a local minimum: start it elsewhere with init_pars"
+        )
+    return remarks

@@ -1,0 +1,174 @@
+"""What hypothesis tests return: p-values, limits, significances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxfit.statuses import Status
+from jaxfit.storage import Results
+from jaxfit.typing import NumpyArray
+
+__all__ = ["LIMITS", "HypotestResults", "LimitResults", "SignificanceResults"]
+
+LIMITS = ("observed", "expected -2 sigma", "expected -1 sigma", "expected", "expected +1 sigma", "expected +2 sigma")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HypotestResults(Results, kind="hypotest"):
+    """Hypothesis tests of one or several values of a parameter of interest, by asymptotic formulae.
+
+    "points" below is the shape of the tested values: none for a number, n for n of them. Expected values are those for
+    Asimov data and an estimate of the parameter that fluctuates by (-2, -1, 0, 1, 2) standard deviations, in pyhf's
+    order. All are NaN at a point that needs a fit that did not converge.
+
+    Attributes:
+        name: the parameter of interest.
+        poi_values: the tested values (points).
+        bestfit: the best-fit value.
+        test_stat: "qtilde", "q", "q0", "ttilde" or "t" of arXiv:1007.1727.
+        statistic: its value for the data (points).
+        statistic_asimov: its value for the Asimov data (points).
+        CLsb_obs: p-value of the tested hypothesis (points).
+        CLb_obs: the same tail of the Asimov data's hypothesis (points).
+        CLs_obs: their ratio for "qtilde" and "q"; CLsb itself for the others, which set no upper limits, as
+            ``pyhf.infer.hypotest`` returns it for "q0" (points).
+        CLsb_exp: expected values of the first (points, 5).
+        CLb_exp: expected values of the second (points, 5).
+        CLs_exp: expected values of the third (points, 5).
+        statuses: how the fits of every point ended, the worst of five each.
+        warnings: one sentence for everything worth knowing.
+    """
+
+    name: str
+    poi_values: NumpyArray
+    bestfit: float
+    test_stat: str
+    statistic: NumpyArray
+    statistic_asimov: NumpyArray
+    CLsb_obs: NumpyArray
+    CLb_obs: NumpyArray
+    CLs_obs: NumpyArray
+    CLsb_exp: NumpyArray
+    CLb_exp: NumpyArray
+    CLs_exp: NumpyArray
+    statuses: tuple[Status, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether all fits are minima within the bounds."""
+        return all(status.converged for status in self.statuses)
+
+    def __repr__(self) -> str:
+        failed = sum(not status.converged for status in self.statuses)
+        return f"HypotestResults({self.test_stat}, {self.name!r}, {len(self.statuses)} points, {failed} not converged)"
+
+    def __str__(self) -> str:
+        """The points, one a line."""
+        value = "CLs" if self.test_stat in ("qtilde", "q") else "p"
+        titles = (self.name, self.test_stat, value, *(f"{value}({n:+d})" if n else f"{value}(0)" for n in range(-2, 3)))
+        lines = ["".join(f"{title:>12}" for title in titles)]
+        columns = np.column_stack(
+            [np.ravel(self.poi_values), np.ravel(self.statistic), np.ravel(self.CLs_obs), self.CLs_exp.reshape(-1, 5)]
+        )
+        for row, status in zip(columns, self.statuses, strict=True):
+            lines.append("".join(f"{number:>12.5g}" for number in row) + _unless_converged(status))
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LimitResults(Results, kind="limit"):
+    """Observed and expected upper limits by CLs; ``cabinetry.visualize.limit`` takes it unchanged.
+
+    Attributes:
+        observed_limit: the value of the parameter of interest at which CLs is 1 - ``confidence_level``; NaN if it was
+            not found.
+        expected_limit: the same for the five expected values of CLs, for estimates that fluctuate by (-2, ..., 2)
+            standard deviations; NaN where not found.
+        observed_CLs: CLs at ``poi_values``; NaN where a fit failed.
+        expected_CLs: its expected values there (points, 5).
+        poi_values: the tested values, in increasing order.
+        confidence_level: of the limits.
+        name: the parameter of interest.
+        bestfit: its best-fit value.
+        statuses: how the fits at every tested value ended, the worst of five each.
+        warnings: one sentence for everything worth knowing.
+    """
+
+    observed_limit: float
+    expected_limit: NumpyArray
+    observed_CLs: NumpyArray
+    expected_CLs: NumpyArray
+    poi_values: NumpyArray
+    confidence_level: float
+    name: str = ""
+    bestfit: float = 0.0
+    statuses: tuple[Status, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether all limits were found, and all fits are minima within the bounds."""
+        found = np.isfinite(self.observed_limit) and np.isfinite(self.expected_limit).all()
+        return bool(found) and all(status.converged for status in self.statuses)
+
+    def __repr__(self) -> str:
+        failed = sum(not status.converged for status in self.statuses)
+        found = f"observed {self.observed_limit:.4g}, expected {self.expected_limit[2]:.4g}"
+        return f"LimitResults({self.name!r}, {found}, {len(self.poi_values)} points, {failed} not converged)"
+
+    def __str__(self) -> str:
+        """The six limits."""
+        lines = [f"upper limits on {self.name} at {100 * self.confidence_level:g} % confidence level"]
+        limits = (self.observed_limit, *self.expected_limit)
+        lines += [f"{name:<17} {value:.5g}" for name, value in zip(LIMITS, limits, strict=True)]
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SignificanceResults(Results, kind="significance"):
+    """Significance of a positive signal, with cabinetry's attribute names; NaN where a fit failed.
+
+    Attributes:
+        observed_p_value: probability of the background alone to look at least as much like a signal as the data.
+        observed_significance: the same in standard deviations.
+        expected_p_value: median for a parameter of interest of 1.
+        expected_significance: the same in standard deviations.
+        name: the parameter of interest.
+        bestfit: its best-fit value.
+        status: how the fits ended, the worst of five.
+        warnings: one sentence for everything worth knowing.
+    """
+
+    observed_p_value: float
+    observed_significance: float
+    expected_p_value: float
+    expected_significance: float
+    name: str = ""
+    bestfit: float = 0.0
+    status: Status = Status.OK
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether all fits are minima within the bounds."""
+        return self.status.converged
+
+    def __repr__(self) -> str:
+        found = f"observed {self.observed_significance:.3f}, expected {self.expected_significance:.3f}"
+        return f"SignificanceResults({self.name!r}, {found}, {self.status.name})"
+
+    def __str__(self) -> str:
+        """Observed and expected, with their p-values."""
+        lines = [
+            f"significance of {self.name} > 0",
+            f"observed {self.observed_significance:.3f} (p = {self.observed_p_value:.3g})",
+            f"expected {self.expected_significance:.3f} (p = {self.expected_p_value:.3g})",
+        ]
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+
+def _unless_converged(status: Status) -> str:
+    return "" if status.converged else f"  {status.name}"
