@@ -7,6 +7,7 @@ cabinetry's plots and tables.
 from jaxfit.breakdowns import ImpactResults, RankingResults
 from jaxfit.errors import InputError, JaxfitError
 from jaxfit.inference import FitWarning, fit, hypotest, impacts, limit, ranking, scan, significance
+from jaxfit.likelihood import ModelPrediction, asimov, prediction
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 from jaxfit.storage import load_results
@@ -20,15 +21,18 @@ __all__ = [
     "InputError",
     "JaxfitError",
     "LimitResults",
+    "ModelPrediction",
     "RankingResults",
     "ScanResults",
     "SignificanceResults",
     "Status",
+    "asimov",
     "fit",
     "hypotest",
     "impacts",
     "limit",
     "load_results",
+    "prediction",
     "ranking",
     "scan",
     "significance",

@@ -59,6 +59,10 @@ class ParameterSpace:
             raise InputError(f"the parameter of interest {name!r} is fixed: free it with fix_pars={{{name!r}: False}}")
         return index
 
+    def named(self, mask: NumpyMask) -> tuple[str, ...]:
+        """Names of the parameters that a mask selects."""
+        return tuple(self.names[i] for i in np.flatnonzero(mask))
+
     def override(
         self,
         init_pars: Mapping[str, float] | Sequence[float] | None = None,
@@ -74,10 +78,8 @@ class ParameterSpace:
             InputError: an unknown name, a list of the wrong length, a value that is not finite, bounds that are
                 inverted or exclude the start value.
         """
-        start, fixed = self.start.copy(), self.fixed.copy()
+        start, fixed = self.values("init_pars", init_pars, self.start), self.fixed.copy()
         lower, upper = self.lower.copy(), self.upper.copy()
-        for index, value in self._items("init_pars", init_pars):
-            start[index] = _number("init_pars", self.names[index], value)
         for index, value in self._items("fix_pars", fix_pars):
             at_value = isinstance(fix_pars, Mapping) and not isinstance(value, (bool, np.bool_))
             fixed[index] = at_value or bool(value)
@@ -91,6 +93,30 @@ class ParameterSpace:
             lower[index] = _number("par_bounds", self.names[index], low, finite=False)
             upper[index] = _number("par_bounds", self.names[index], high, finite=False)
         return replace(self, start=start, fixed=fixed, lower=lower, upper=upper)._checked()
+
+    def values(
+        self, argument: str, given: Mapping[str, float] | Sequence[float] | None, default: NumpyArray
+    ) -> NumpyArray:
+        """A copy of ``default`` with what is given in its place, by name or as a list over all parameters.
+
+        Raises:
+            InputError: as for :meth:`override`; the text names the ``argument``.
+        """
+        values = default.copy()
+        for index, value in self._items(argument, given):
+            values[index] = _number(argument, self.names[index], value)
+        return values
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Refuse a result of another model.
+
+        Raises:
+            InputError: its parameters are not these, in this order.
+        """
+        if tuple(labels) != self.names:
+            other = next((name for name in labels if name not in self.names), None)
+            how = "in another order or number" if other is None else f"such as {other!r}"
+            raise InputError(f"the fit result is of another model: it has other parameters, {how}")
 
     def box(self) -> tuple[NumpyArray, NumpyArray]:
         """Lower and upper bounds with fixed parameters held: both bounds at the start value."""

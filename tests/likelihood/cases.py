@@ -1,5 +1,6 @@
 """A pyhf model, its lowered likelihood and pyhf's own, each compiled once a session; how their numbers are compared."""
 
+import copy
 from collections.abc import Callable
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -10,6 +11,8 @@ import jax
 import models
 import numpy as np
 import pyhf
+from pyhf.modifiers import histfactory_set
+from pyhf.modifiers.normfactor import normfactor_builder, normfactor_combined
 
 from jaxfit import workspaces
 from jaxfit.likelihood import Compact, Reference, lower, parameter_space
@@ -137,3 +140,26 @@ def case_of(name: str, normsys: str = "code4", histosys: str = "code4p") -> Case
 @cache
 def case_of_file(path: Path) -> Case:
     return Case(*workspaces.model_and_data(workspaces.load(path)))
+
+
+class Squared(normfactor_combined):
+    """A custom modifier: the square of its parameter."""
+
+    name = "squared"
+
+    def apply(self, pars):
+        factors = super().apply(pars)
+        return None if factors is None else factors**2
+
+
+CUSTOM = {**histfactory_set, "squared": (normfactor_builder, Squared)}
+
+
+def custom_model(kind="squared", modifier_set=CUSTOM):
+    spec = copy.deepcopy(models.WORKSPACES["normsys"])
+    for sample in spec["channels"][0]["samples"]:
+        for modifier in sample["modifiers"]:
+            if modifier["type"] == "normfactor":
+                modifier["type"] = kind
+    model = pyhf.Model({"channels": spec["channels"]}, modifier_set=modifier_set, poi_name="mu", validate=False)
+    return model, np.array([*spec["observations"][0]["data"], *model.config.auxdata])

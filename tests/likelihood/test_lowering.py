@@ -9,37 +9,14 @@ import models
 import numpy as np
 import pyhf
 import pytest
-from likelihood.cases import Case, case_of
+from likelihood.cases import Case, Squared, case_of, custom_model
 from pyhf.modifiers import histfactory_set
-from pyhf.modifiers.normfactor import normfactor_builder, normfactor_combined
+from pyhf.modifiers.normfactor import normfactor_builder
 
 from jaxfit.likelihood import Compact, NotLowerable, Reference, likelihood_of, lower
 from jaxfit.likelihood.lowering import _block_width
 
 value_of = jax.jit(lambda likelihood, pars, data: likelihood.value(likelihood.split(pars), data))
-
-
-class Squared(normfactor_combined):
-    """A custom modifier: the square of its parameter."""
-
-    name = "squared"
-
-    def apply(self, pars):
-        factors = super().apply(pars)
-        return None if factors is None else factors**2
-
-
-CUSTOM = {**histfactory_set, "squared": (normfactor_builder, Squared)}
-
-
-def custom_model(kind="squared", modifier_set=CUSTOM):
-    spec = copy.deepcopy(models.WORKSPACES["normsys"])
-    for sample in spec["channels"][0]["samples"]:
-        for modifier in sample["modifiers"]:
-            if modifier["type"] == "normfactor":
-                modifier["type"] = kind
-    model = pyhf.Model({"channels": spec["channels"]}, modifier_set=modifier_set, poi_name="mu", validate=False)
-    return model, np.array([*spec["observations"][0]["data"], *model.config.auxdata])
 
 
 def with_options(**options):

@@ -4,17 +4,14 @@
 (:mod:`reference`) for a model that cannot be lowered.
 """
 
-from __future__ import annotations
-
-from weakref import WeakKeyDictionary
-
-import jax
 from pyhf import Model
 
 from jaxfit.likelihood.auxiliaries import asimov_data, constraint_curvatures, modifier_types, prefit_widths
 from jaxfit.likelihood.compact import Compact
+from jaxfit.likelihood.engines import likelihood_of
 from jaxfit.likelihood.lowering import NotLowerable, lower
 from jaxfit.likelihood.models import bin_name, checked_data, parameter_space, saturated_nll, unconstrained_count
+from jaxfit.likelihood.predictions import ModelPrediction, asimov, prediction
 from jaxfit.likelihood.protocol import Likelihood
 from jaxfit.likelihood.reference import Reference
 
@@ -22,8 +19,10 @@ __all__ = [
     "Compact",
     "Likelihood",
     "Model",
+    "ModelPrediction",
     "NotLowerable",
     "Reference",
+    "asimov",
     "asimov_data",
     "bin_name",
     "checked_data",
@@ -32,20 +31,8 @@ __all__ = [
     "lower",
     "modifier_types",
     "parameter_space",
+    "prediction",
     "prefit_widths",
     "saturated_nll",
     "unconstrained_count",
 ]
-
-_CACHE: WeakKeyDictionary[Model, Likelihood] = WeakKeyDictionary()
-
-
-def likelihood_of(model: Model) -> Likelihood:
-    """The likelihood of a model, lowered once and kept as long as the model lives."""
-    if model not in _CACHE:
-        with jax.enable_x64(True):
-            try:
-                _CACHE[model] = lower(model)
-            except NotLowerable as reason:
-                _CACHE[model] = Reference.of(model, reason=str(reason))
-    return _CACHE[model]

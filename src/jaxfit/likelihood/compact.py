@@ -53,6 +53,7 @@ class Compact:
 
     templates: Rows
     members: Float[Array, "blocks classes factors"]  # factors of a class: own gammas first, then shared ones
+    samples: Float[Array, "blocks samples rows"]  # 1 where the row is of the model's sample
     shared_index: Int[Array, "shared blocks width"]
     global_constraint: GlobalConstraint
     slot_constraint: SlotConstraint
@@ -73,6 +74,11 @@ class Compact:
     def rows(self) -> Int[Array, "slots bins"]:
         """Position of every slot's parameter in the model's order."""
         return self.slot_rows.reshape(self.slot_rows.shape[0], self.main.size)
+
+    @property
+    def bin_rows(self) -> Int[Array, "slots bins"]:
+        """The same in the order of the data."""
+        return self.rows[:, self.bins]
 
     @property
     def kinked(self) -> Bool[Array, "globals"] | None:
@@ -103,6 +109,13 @@ class Compact:
         """Expected yields of all bins, in the order of the data."""
         vector = self.split(pars)
         return self._yields(self._class_yields(vector.border), self._factors(vector)).ravel()[self.bins]
+
+    def by_sample(self, vector: ArrowVector) -> Float[Array, "samples bins"]:
+        """Expected yields of every sample of the model in all bins, in the order of the data."""
+        state = self.templates.at(vector.border)
+        products = jnp.einsum("kqs,qkb->ksb", self.templates.classes, self._class_factors(self._factors(vector)))
+        yields = jnp.einsum("kns,ks,ksb,ksb->nkb", self.samples, state.factor, state.shifted, products)
+        return yields.reshape(yields.shape[0], -1)[:, self.bins]
 
     def value(self, vector: ArrowVector, data: Data) -> Scalar:
         """NLL minus offset."""
@@ -221,10 +234,13 @@ class Compact:
     def _member_mask(self) -> Bool[Array, "classes factors blocks 1"]:
         return (jnp.transpose(self.members, (1, 2, 0)) > 0)[..., None]
 
+    def _class_factors(self, factors: Float[Array, "factors blocks width"]) -> Float[Array, "classes blocks width"]:
+        return jnp.prod(jnp.where(self._member_mask(), factors[None], 1.0), axis=1)
+
     def _yields(
         self, yields: Float[Array, "classes blocks width"], factors: Float[Array, "factors blocks width"]
     ) -> Bins:
-        return jnp.sum(yields * jnp.prod(jnp.where(self._member_mask(), factors[None], 1.0), axis=1), axis=0)
+        return jnp.sum(yields * self._class_factors(factors), axis=0)
 
     def _products(
         self, factors: Float[Array, "factors blocks width"]

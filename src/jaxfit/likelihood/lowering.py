@@ -91,6 +91,7 @@ class _Lowering:
         return Compact(
             templates=self._rows(classes, factor_code, shape_code),
             members=asarray(members),
+            samples=asarray(self._samples_of_rows()),
             shared_index=asarray(self._shared_index()),
             global_constraint=self._global_constraint(),
             slot_constraint=self._slot_constraint(slot_rows),
@@ -173,6 +174,14 @@ class _Lowering:
                 members[block, q, list(pattern)] = 1.0
                 classes[block, q, rows] = 1.0
         return members, classes
+
+    def _samples_of_rows(self) -> NumpyArray:
+        """Which of the model's samples a row is, (block, sample, row)."""
+        belongs = np.zeros((len(self.blocks), len(self.config.samples), self.samples))
+        for block, (channel, _) in enumerate(self.blocks):
+            for row, sample in enumerate(self.channels[channel]):
+                belongs[block, self.config.samples.index(sample["name"]), row] = 1.0
+        return belongs
 
     # -- per bin ------------------------------------------------------------------------------------------------------
 

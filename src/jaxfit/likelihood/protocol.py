@@ -32,6 +32,11 @@ class Likelihood(Protocol):
         ...
 
     @property
+    def bin_rows(self) -> Int[Array, "slots bins"]:
+        """:attr:`rows` in the order of the data."""
+        ...
+
+    @property
     def kinked(self) -> Bool[Array, "globals"] | None:
         """Border parameters whose likelihood has a kink at 0 (interpolation codes 0 and 1), None if there are none."""
         ...
@@ -62,6 +67,10 @@ class Likelihood(Protocol):
 
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
         """Expected yields of all bins, in the order of the data."""
+        ...
+
+    def by_sample(self, vector: ArrowVector) -> Float[Array, "samples bins"]:
+        """The same for every sample of the model by itself."""
         ...
 
     def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:

@@ -59,6 +59,13 @@ class _Handle:
         with _jax_backend():
             return jnp.asarray(self._model().expected_data(pars, include_auxdata=False))
 
+    def by_sample(self, pars: Pars) -> Float[Array, "samples bins"]:
+        with _jax_backend():
+            return jnp.asarray(self._model().main_model.expected_data(pars, return_by_sample=True))
+
+    def bins(self) -> int:
+        return int(self._model().config.nmaindata)
+
     def _model(self) -> pyhf.Model:
         model = self.model()
         if model is None:  # only a new trace comes here, and traces are made while the caller holds the model
@@ -89,6 +96,11 @@ class Reference:
     def rows(self) -> Int[Array, "slots bins"]:
         """There are no blocks."""
         return jnp.zeros((0, 0), dtype=int)
+
+    @property
+    def bin_rows(self) -> Int[Array, "slots bins"]:
+        """There are no blocks."""
+        return jnp.zeros((0, self.handle.bins()), dtype=int)
 
     @property
     def kinked(self) -> Bool[Array, "globals"] | None:
@@ -133,6 +145,10 @@ class Reference:
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
         """Expected yields of all bins."""
         return self.handle.expected(pars)
+
+    def by_sample(self, vector: ArrowVector) -> Float[Array, "samples bins"]:
+        """Expected yields of every sample in all bins."""
+        return self.handle.by_sample(vector.border)
 
     def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:
         """There is nothing to profile."""

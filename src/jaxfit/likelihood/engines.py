@@ -1,0 +1,27 @@
+"""Which implementation of the likelihood a model gets."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import jax
+from pyhf import Model
+
+from jaxfit.likelihood.lowering import NotLowerable, lower
+from jaxfit.likelihood.protocol import Likelihood
+from jaxfit.likelihood.reference import Reference
+
+__all__ = ["likelihood_of"]
+
+_CACHE: WeakKeyDictionary[Model, Likelihood] = WeakKeyDictionary()
+
+
+def likelihood_of(model: Model) -> Likelihood:
+    """The likelihood of a model, lowered once and kept as long as the model lives."""
+    if model not in _CACHE:
+        with jax.enable_x64(True):
+            try:
+                _CACHE[model] = lower(model)
+            except NotLowerable as reason:
+                _CACHE[model] = Reference.of(model, reason=str(reason))
+    return _CACHE[model]
