@@ -7,6 +7,7 @@ import pyhf
 import pytest
 
 from jaxfit import plot
+from jaxfit.diagnoses import Diagnosis
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 
@@ -143,7 +144,7 @@ def test_figures_that_would_be_empty_are_left_out():
 def test_a_singular_fit_can_be_drawn(tmp_path):
     model, data = model_of()
     unknown = np.full(model.config.npars, np.nan)
-    result = fit_result(model, uncertainty=unknown, corr_mat=np.diag(unknown), status=Status.SINGULAR)
+    result = fit_result(model, uncertainty=unknown, corr_mat=np.diag(unknown), diagnosis=Diagnosis(status=Status.SINGULAR))
     assert plot.save(plot.fit_figures(model, data, result), tmp_path) == {}
 
 

@@ -2,14 +2,14 @@
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pytest
 from models import model_and_data
 
 import jaxfit
-from jaxfit import FitResults, InputError, ScanResults, Status, load_results
+from jaxfit import Diagnosis, FitResults, InputError, ScanResults, Status, load_results
 
 FIT = FitResults(
     bestfit=np.array([1.1234567, -0.25, 1.0, 3.0e-9, 0.1 + 0.2]),
@@ -27,14 +27,27 @@ FIT = FitResults(
     best_twice_nll=27.123456789,
     goodness_of_fit=0.6789,
     minos_uncertainty={"mu": (-0.03, 0.032)},
-    status=Status.OK_AT_BOUND,
-    edm=1.5e-11,
-    edm_goal=1e-8,
-    iterations=7,
-    at_bound=("wide",),
-    warnings=("at the kink: jet energy scale",),
-    engine="compact",
-    solver="newton",
+    diagnosis=Diagnosis(
+        status=Status.OK_AT_BOUND,
+        edm=1.5e-11,
+        edm_goal=1e-8,
+        projected_gradient=np.array([1e-9, 0.0, 0.0, -2e-3, 0.0]),
+        fixed=("lumi",),
+        at_bound=("wide",),
+        lowest_yield=0.25,
+        lowest_bin="channel 'SR' bin 3",
+        iterations=7,
+        rescues=("damped: STALLED", "start at pre-fit values: OK"),
+        verification="pyhf's likelihood differs by 1e-12",
+        warnings=("at the kink: jet energy scale",),
+        engine="compact",
+        solver="newton",
+        device="cpu",
+        versions={"jax": "0.10.2", "pyhf": "0.7.6"},
+        model_digest="ab12",
+        data_digest="cd34",
+        toy=17,
+    ),
 )
 HOLES = FitResults(
     bestfit=np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308]),
@@ -43,8 +56,7 @@ HOLES = FitResults(
     corr_mat=np.full((6, 6), np.nan),
     best_twice_nll=math.inf,
     goodness_of_fit=math.nan,
-    status=Status.NONFINITE,
-    edm=-math.inf,
+    diagnosis=Diagnosis(status=Status.NONFINITE, edm=-math.inf, eigenvalues=(-0.5, 2.0), flat=("γ_0[0]",)),
 )
 SCAN = ScanResults(
     name="mu",
@@ -71,6 +83,10 @@ def assert_same(left, right):
             assert one.shape == other.shape
             np.testing.assert_array_equal(one, other)
             np.testing.assert_array_equal(np.signbit(one), np.signbit(other))
+        elif is_dataclass(one):
+            assert_same(one, other)
+        elif item.name == "eigenvalues":
+            np.testing.assert_array_equal(one, other)
         elif isinstance(one, float):
             assert one == other or (math.isnan(one) and math.isnan(other))
         else:
@@ -120,7 +136,7 @@ def test_the_file_is_strict_json(tmp_path):
     content = json.loads((tmp_path / "result.json").read_text(), parse_constant=refuse)
     assert content["jaxfit_result"] == "fit"
     assert content["format"] == 1
-    assert content["status"] == "NONFINITE"
+    assert content["diagnosis"]["status"] == "NONFINITE"
     assert content["bestfit"][:3] == ["nan", "inf", "-inf"]
     assert content["labels"][0] == "γ_0[0]"
 
@@ -150,7 +166,14 @@ def test_what_is_no_result_is_refused(text, reason, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("status", "FINE"), ("bestfit", ["one"]), ("edm", "small"), ("surplus", 1)]
+    ("name", "value"),
+    [
+        ("diagnosis", {"status": "FINE"}),
+        ("diagnosis", {"edm": "small"}),
+        ("bestfit", ["one"]),
+        ("best_twice_nll", "small"),
+        ("surplus", 1),
+    ],
 )
 def test_wrong_entries_are_refused(name, value, tmp_path):
     path = tmp_path / "wrong.json"
@@ -180,7 +203,7 @@ def test_covariance():
 
 @pytest.mark.parametrize("status", Status)
 def test_converged_and_its_message(status):
-    result = FitResults(FIT.bestfit, FIT.uncertainty, FIT.labels, FIT.corr_mat, 1.0, status=status)
+    result = FitResults(FIT.bestfit, FIT.uncertainty, FIT.labels, FIT.corr_mat, 1.0, diagnosis=Diagnosis(status=status))
     assert result.converged == (status in (Status.OK, Status.OK_AT_BOUND))
     assert status.message
     assert status.message[0].islower()
@@ -230,3 +253,26 @@ def test_table_of_a_scan():
         "        1.25           nan  NONFINITE",
         "warning: 1 of 3 points are no minimum: mu = 1.25 (NONFINITE)",
     ]
+
+
+def test_the_correlation_matrix_may_be_made_when_it_is_read():
+    made = []
+
+    def make():
+        made.append(1)
+        return FIT.corr_mat
+
+    result = FitResults(FIT.bestfit, FIT.uncertainty, FIT.labels, make, 1.0)
+    assert not made
+    assert result.corr_mat is FIT.corr_mat
+    np.testing.assert_allclose(result.covariance[0, 1], -0.5 * 0.0314)
+    assert made == [1]
+
+
+def test_eigenvalues_are_those_of_the_scaled_hessian_of_the_free_parameters():
+    free = FIT.uncertainty > 0
+    hessian = np.linalg.inv(FIT.covariance[np.ix_(free, free)])
+    scale = np.sqrt(np.diag(hessian))
+    expected = np.linalg.eigvalsh(hessian / np.outer(scale, scale))[[0, -1]]
+    np.testing.assert_allclose(FIT.eigenvalues, expected, rtol=1e-6)
+    assert HOLES.eigenvalues == (-0.5, 2.0)

@@ -7,8 +7,9 @@ compiles anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +18,22 @@ import numpy as np
 from jaxfit.arrow import ArrowFactor, ArrowVector
 from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
-from jaxfit.solvers import SOLVERS, STOCK, Newton, run_scipy, run_stock
+from jaxfit.solvers import SOLVERS, STOCK, Newton, run_minuit, run_scipy, run_stock
 from jaxfit.statuses import Status
 from jaxfit.typing import Array, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
 
 __all__ = ["EDM_GOAL", "Curvature", "Minima", "Problems", "correlation", "curvature", "edm_goal", "hessian", "minimize"]
 
 EDM_GOAL = 1e-8
-_MAXITER = {"newton": 100, "lbfgsb": 5_000, "bfgs": 5_000, "projected_gradient": 20_000, "scipy": 5_000}
+_DAMPING = 1e-10
+_MAXITER = {
+    "newton": 100,
+    "lbfgsb": 5_000,
+    "bfgs": 5_000,
+    "projected_gradient": 20_000,
+    "scipy": 5_000,
+    "minuit": 100_000,
+}
 _SIZES = (1, 64, 1024)  # lanes of a compiled program
 
 
@@ -50,10 +59,14 @@ class Minima(NamedTuple, Generic[T]):
     status: T  # lanes
 
 
+HostSolver: TypeAlias = Callable[[Likelihood, Problems[Array], Pars, int], tuple[Pars, Any]]
+
+
 class Curvature(NamedTuple):
-    """The likelihood around one point: NLL, EDM, widths, expected yields, the Hessian."""
+    """The likelihood around one point: NLL, gradient, EDM, widths, expected yields, the Hessian."""
 
     nll: Scalar
+    gradient: Pars
     edm: Scalar
     sigma: Pars
     diagonal: Pars
@@ -73,15 +86,20 @@ def minimize(
     solver: str = "newton",
     maxiter: int | None = None,
     goal: float = EDM_GOAL,
+    damping: float = _DAMPING,
 ) -> Minima[NumpyArray]:
     """Solve a batch of problems.
 
     Args:
         likelihood: shared by all lanes.
         problems: arrays with a leading axis of lanes.
-        solver: "newton", or one of jaxopt's: "lbfgsb", "bfgs", "projected_gradient", "scipy".
+        solver: "newton", one of jaxopt's ("lbfgsb", "bfgs", "projected_gradient", "scipy"), or "minuit".
         maxiter: most iterations, default by solver (100 for newton).
         goal: EDM at which a lane ends; its last step makes it about the square of that.
+        damping: of Newton steps far from the minimum; 1 halves them.
+
+    Returns:
+        The minima; after a keyboard interrupt, if there are any, with the lanes that are left as NOT_RUN.
 
     Raises:
         InputError: unknown solver.
@@ -94,9 +112,10 @@ def minimize(
         none, count = np.zeros(0), np.zeros(0, dtype=int)
         return Minima(np.zeros_like(problems.start), none, none, count, count)
     with jax.enable_x64(True):
-        if solver == "scipy":
+        if solver in _ON_HOST:
+            run = _ON_HOST[solver]
             one_by_one = [
-                _solve_on_host(likelihood, Problems(*(a[i] for a in problems)), limit, goal) for i in range(lanes)
+                _solve_on_host(likelihood, Problems(*(a[i] for a in problems)), run, limit, goal) for i in range(lanes)
             ]
             return _stack(one_by_one)
         parts = []
@@ -105,8 +124,14 @@ def minimize(
             number = len(part.start)
             padded = next(n for n in _SIZES if n >= number)
             part = Problems(*(np.concatenate([a, np.repeat(a[:1], padded - number, axis=0)]) for a in part))
-            minima = _solve_batch(likelihood, part, number, solver, limit, goal, _width(padded))
-            parts.append(Minima(*(np.asarray(a)[:number] for a in minima)))
+            try:
+                minima = _solve_batch(likelihood, part, number, solver, limit, goal, damping, _width(padded))
+                parts.append(Minima(*(np.asarray(a)[:number] for a in minima)))
+            except KeyboardInterrupt:
+                if not parts:
+                    raise
+                parts.append(_not_run(problems, first))
+                break
     return parts[0] if len(parts) == 1 else Minima(*(np.concatenate(a) for a in zip(*parts, strict=True)))
 
 
@@ -144,9 +169,16 @@ def _width(lanes: int) -> int:
 
 @partial(jax.jit, static_argnames=("solver", "width"))
 def _solve_batch(
-    likelihood: Likelihood, problems: Problems[Array], number: int, solver: str, maxiter: int, goal: float, width: int
+    likelihood: Likelihood,
+    problems: Problems[Array],
+    number: int,
+    solver: str,
+    maxiter: int,
+    goal: float,
+    damping: float,
+    width: int,
 ) -> Minima[Array]:
-    solve = partial(_solve, likelihood, solver=solver, maxiter=maxiter, goal=goal)
+    solve = partial(_solve, likelihood, solver=solver, maxiter=maxiter, goal=goal, damping=damping)
     chunks = jax.tree.map(lambda a: a.reshape(-1, width, *a.shape[1:]), problems)
 
     def body(i: Int[Array, ""], minima: Minima[Array]) -> Minima[Array]:
@@ -165,7 +197,7 @@ def _solve_batch(
 
 
 def _solve(
-    likelihood: Likelihood, problem: Problems[Array], *, solver: str, maxiter: int, goal: float
+    likelihood: Likelihood, problem: Problems[Array], *, solver: str, maxiter: int, goal: float, damping: float
 ) -> Minima[Array]:
     """One lane."""
     data, start, lower, upper = problem
@@ -184,6 +216,7 @@ def _solve(
         kinked=None if likelihood.kinked is None else lambda likelihood, data: likelihood.kinked,
         maxiter=maxiter,
         tol=goal,
+        damping=damping,
         implicit_diff=False,
     )
     solution, state = newton.run(point, box, likelihood, data)
@@ -193,16 +226,31 @@ def _solve(
 
 
 def _solve_on_host(
-    likelihood: Likelihood, problem: Problems[NumpyArray], maxiter: int, goal: float
+    likelihood: Likelihood, problem: Problems[NumpyArray], run: HostSolver, maxiter: int, goal: float
 ) -> Minima[NumpyArray]:
     """One lane with a solver that cannot be traced."""
     device = Problems(*(jnp.asarray(a, dtype=float) for a in problem))
     scale = _scale_program(likelihood, device.start, device.data)
-    pars, iterations = run_scipy(
-        _function, device.start, device.lower, device.upper, scale, likelihood, device.data, maxiter=maxiter
-    )
+    pars, iterations = run(likelihood, device, scale, maxiter)
     judged = _judge_program(likelihood, device, pars, iterations, goal)
     return Minima(*(np.asarray(a) for a in judged))
+
+
+def _run_scipy(likelihood: Likelihood, problem: Problems[Array], scale: Pars, maxiter: int) -> tuple[Pars, Any]:
+    data, start, lower, upper = problem
+    return run_scipy(_function, start, lower, upper, scale, likelihood, data, maxiter=maxiter)
+
+
+def _run_minuit(likelihood: Likelihood, problem: Problems[Array], scale: Pars, maxiter: int) -> tuple[Any, Any]:
+    data, start, lower, upper = (np.asarray(a) for a in problem)
+    function, slopes = (partial(program, likelihood=likelihood, data=data) for program in (_value_program, _slopes))
+    return run_minuit(function, slopes, start, lower, upper, np.asarray(scale), maxiter=maxiter)
+
+
+def _not_run(problems: Problems[NumpyArray], first: int) -> Minima[NumpyArray]:
+    rest = problems.start[first:]
+    nothing, none = np.full(len(rest), np.nan), np.zeros(len(rest), dtype=int)
+    return Minima(np.asarray(rest, dtype=float), nothing, nothing, none, np.full(len(rest), Status.NOT_RUN))
 
 
 def _stack(minima: list[Minima[NumpyArray]]) -> Minima[NumpyArray]:
@@ -256,6 +304,7 @@ def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, dat
     slopes = ArrowVector.combine(jnp.multiply, gradient, likelihood.split(moving, padding=0.0))
     return Curvature(
         nll=value + likelihood.offset(data),
+        gradient=likelihood.join(slopes),
         edm=slopes.dot(factor.solve(slopes)),
         sigma=factor.widths(likelihood.order, likelihood.rows),
         diagonal=likelihood.join(matrix.diagonal()),
@@ -269,5 +318,7 @@ def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "al
     return likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2].to_dense()
 
 
-_scale_program, _judge_program = jax.jit(_scale), jax.jit(_judge)
+_scale_program, _judge_program, _value_program = jax.jit(_scale), jax.jit(_judge), jax.jit(_function)
+_slopes = jax.jit(lambda pars, likelihood, data: likelihood.join(likelihood.gradient(likelihood.split(pars), data)))
+_ON_HOST: dict[str, HostSolver] = {"scipy": _run_scipy, "minuit": _run_minuit}
 _correlation = jax.jit(ArrowFactor.correlation)

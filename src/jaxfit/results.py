@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxfit.diagnoses import Diagnosis
 from jaxfit.statuses import Status
 from jaxfit.storage import Results
 from jaxfit.typing import NumpyArray
@@ -45,14 +46,7 @@ class FitResults(Results, kind="fit"):
         best_twice_nll: -2 log(likelihood) at the best fit.
         goodness_of_fit: p-value of the saturated model, -1 if not asked for, NaN without degrees of freedom.
         minos_uncertainty: uncertainties by parameter name from profile likelihoods, empty if not asked for.
-        status: how the fit ended, with ``status.message`` saying what to do.
-        edm: estimated vertical distance of -2 log(likelihood) to the minimum, as MINUIT defines it.
-        edm_goal: the EDM at which the fit was allowed to end.
-        iterations: evaluations of the derivatives.
-        at_bound: names of parameters on one of their bounds.
-        warnings: one sentence for everything worth knowing.
-        engine: the likelihood that was used, with the reason if it is a fallback.
-        solver: the minimiser that was used.
+        diagnosis: how the fit ended, on what and with what; ``print(result.diagnosis)`` shows all of it.
     """
 
     bestfit: NumpyArray
@@ -62,14 +56,53 @@ class FitResults(Results, kind="fit"):
     best_twice_nll: float  # type: ignore[misc]  # mypy takes the descriptor above for a default
     goodness_of_fit: float = -1
     minos_uncertainty: dict[str, tuple[float, float]] = field(default_factory=dict)
-    status: Status = Status.OK
-    edm: float = 0.0
-    edm_goal: float = 0.0
-    iterations: int = 0
-    at_bound: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    engine: str = ""
-    solver: str = ""
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
+
+    @property
+    def status(self) -> Status:
+        """How the fit ended, with ``status.message`` saying what to do."""
+        return self.diagnosis.status
+
+    @property
+    def edm(self) -> float:
+        """Estimated vertical distance of -2 log(likelihood) to the minimum, as MINUIT defines it."""
+        return self.diagnosis.edm
+
+    @property
+    def at_bound(self) -> tuple[str, ...]:
+        """Names of parameters on one of their bounds."""
+        return self.diagnosis.at_bound
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for everything worth knowing."""
+        return self.diagnosis.warnings
+
+    @property
+    def engine(self) -> str:
+        """The likelihood that was used, with the reason if it is a fallback."""
+        return self.diagnosis.engine
+
+    @property
+    def solver(self) -> str:
+        """The minimiser that was used."""
+        return self.diagnosis.solver
+
+    @property
+    def iterations(self) -> int:
+        """Evaluations of the derivatives."""
+        return self.diagnosis.iterations
+
+    @property
+    def eigenvalues(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue of the Hessian of the free parameters, scaled to a unit diagonal."""
+        free = np.flatnonzero(self.uncertainty > 0)
+        if not free.size or np.isfinite(self.diagnosis.eigenvalues).all():
+            return self.diagnosis.eigenvalues
+        hessian = np.linalg.inv(self.corr_mat[np.ix_(free, free)])
+        scale = np.sqrt(np.diag(hessian))
+        values = np.linalg.eigvalsh(hessian / np.outer(scale, scale))
+        return float(values[0]), float(values[-1])
 
     @property
     def converged(self) -> bool:
@@ -90,7 +123,8 @@ class FitResults(Results, kind="fit"):
         width = max(map(len, self.labels))
         notes = {name: "on bound" for name in self.at_bound}
         lines = [
-            f"{self.status.name}: 2NLL = {self.best_twice_nll:.6f}, EDM = {self.edm:.1e} (goal {self.edm_goal:.1e}), "
+            f"{self.status.name}: 2NLL = {self.best_twice_nll:.6f}, EDM = {self.edm:.1e} "
+            f"(goal {self.diagnosis.edm_goal:.1e}), "
             f"{self.iterations} iterations, {self.solver}, {self.engine} likelihood"
         ]
         for name, value, sigma in zip(self.labels, self.bestfit, self.uncertainty, strict=True):
@@ -113,6 +147,7 @@ class ScanResults(Results, kind="scan"):
         delta_nlls: -2 log(likelihood) there, minimised over everything else, above the best fit's.
         statuses: how each of these fits ended.
         edms: their EDM.
+        rescues: attempts that each of them took after the first one failed.
         warnings: one sentence for everything worth knowing.
         engine: the likelihood that was used, with the reason if it is a fallback.
         solver: the minimiser that was used.
@@ -125,6 +160,7 @@ class ScanResults(Results, kind="scan"):
     delta_nlls: NumpyArray
     statuses: tuple[Status, ...] = ()
     edms: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    rescues: tuple[tuple[str, ...], ...] = ()
     warnings: tuple[str, ...] = ()
     engine: str = ""
     solver: str = ""

@@ -18,6 +18,10 @@ class Status(IntEnum):
     NOT_A_MINIMUM = 5
     SINGULAR = 6
     NEGATIVE_EXPECTATION = 7
+    MULTIPLE_MINIMA = 8
+    IMPOSSIBLE_DATA = 9
+    INVALID_INPUT = 10
+    NOT_RUN = 11
 
     @property
     def converged(self) -> bool:
@@ -59,4 +63,14 @@ _MESSAGES = {
         "the minimum lies where a bin without observed events expects a negative yield: merge or remove that bin, or "
         "tighten par_bounds of the parameters that pull it there"
     ),
+    Status.MULTIPLE_MINIMA: (
+        "another minimum is as good within 1 of -2 log(likelihood), and is not covered by the uncertainties: look at a "
+        "scan of the parameters that differ, and at systematic variations that go the same way up and down"
+    ),
+    Status.IMPOSSIBLE_DATA: (
+        "events are observed in a bin where every sample expects none for all parameters: remove the bin, or give it a "
+        "small background"
+    ),
+    Status.INVALID_INPUT: "data or start values of this fit are negative or not finite: correct them",
+    Status.NOT_RUN: "not fitted, because the batch was interrupted: run it again",
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
@@ -31,8 +32,7 @@ class Results:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the result as JSON; :func:`load_results` reads it back exactly."""
-        content = {item.name: _encode(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
-        text = json.dumps({"jaxfit_result": self.kind, "format": _FORMAT, **content}, allow_nan=False)
+        text = json.dumps({"jaxfit_result": self.kind, "format": _FORMAT, **_encode(self)}, allow_nan=False)
         Path(path).write_text(text + "\n", encoding="utf-8")
 
 
@@ -50,8 +50,8 @@ def load_results(path: str | os.PathLike[str]) -> Results:
         kind = Results.kinds[content.pop("jaxfit_result")]
         if content.pop("format") != _FORMAT:
             raise InputError(f"{path}: written by a newer jaxfit")
-        types = get_type_hints(kind)
-        return kind(**{name: _decode(types[name], value) for name, value in content.items()})
+        result: Results = _construct(kind, content)
+        return result
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -64,6 +64,8 @@ def _encode(value: Any) -> Any:
     match value:
         case Status():
             return value.name
+        case _ if is_dataclass(value):
+            return {item.name: _encode(getattr(value, item.name)) for item in fields(value)}
         case np.ndarray() | np.generic():
             return _encode(value.tolist())
         case list() | tuple():
@@ -76,15 +78,22 @@ def _encode(value: Any) -> Any:
             return value
 
 
+def _construct(kind: Any, content: dict[str, Any]) -> Any:
+    types = get_type_hints(kind)
+    return kind(**{name: _decode(types[name], value) for name, value in content.items()})
+
+
 def _decode(declared: Any, value: Any) -> Any:
     """A value of the declared type; what is none of the types below is an array (of no dimension: a number)."""
     origin, arguments = get_origin(declared), get_args(declared)
     if declared is Status:
         return Status[value]
+    if is_dataclass(declared):
+        return _construct(declared, value)
     if origin is tuple:
         each = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
         return tuple(_decode(one, item) for one, item in zip(each, value, strict=True))
-    if origin is dict:
+    if origin in (dict, Mapping):
         return {key: _decode(arguments[1], item) for key, item in value.items()}
     if origin is list or declared in (str, int, bool):
         return value

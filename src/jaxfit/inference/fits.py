@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import warnings
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from jaxfit.diagnoses import Diagnosis, device, versions
+from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.goodness import goodness_of_fit as goodness
+from jaxfit.inference.rescues import FAILED, SEED, explore, rescue, several_minima
 from jaxfit.inference.uncertainties import uncertainties
-from jaxfit.likelihood import Likelihood, Model, bin_name, checked_data, likelihood_of, parameter_space
+from jaxfit.inference.verifications import verified
+from jaxfit.likelihood import (
+    Likelihood,
+    Model,
+    bin_name,
+    checked_data,
+    likelihood_of,
+    model_digest,
+    parameter_space,
+    review,
+)
 from jaxfit.minimization import Problems, edm_goal, minimize
 from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray
 
-__all__ = ["FitWarning", "best_fit", "fit"]
-
+__all__ = ["best_fit", "fit"]
 
 # EDM from which one more Newton step leads to the goal as a rule: the Hessian at its end, needed for the uncertainties
 # anyway, tells the EDM there, which saves the iteration that would
 _LAST_STEP = 2e-4
-_ENDS = (Status.NOT_CONVERGED, Status.STALLED, Status.NONFINITE)
-
-
-class FitWarning(UserWarning):
-    """A fit that did not end in a minimum that can be used; the text says what to do."""
 
 
 def fit(
@@ -45,6 +52,8 @@ def fit(
     tolerance: float | None = None,
     custom_fit: bool = False,
     solver: str = "newton",
+    on_failure: Policy = "warn",
+    verify: bool = False,
 ) -> FitResults:
     """Fit a model to data, with the signature of ``cabinetry.fit.fit``.
 
@@ -60,25 +69,32 @@ def fit(
         maxiter: most iterations; default 100 (for jaxopt's first-order solvers several thousand).
         tolerance: the fit ends at EDM < 0.002 * tolerance as in MINUIT; default an EDM of 1e-8.
         custom_fit: accepted for cabinetry's sake, without meaning here.
-        solver: "newton", or one of jaxopt's: "lbfgsb", "bfgs", "projected_gradient", "scipy".
+        solver: "newton", which is rescued by further attempts if it fails, or without that one of jaxopt's ("lbfgsb",
+            "bfgs", "projected_gradient", "scipy") or "minuit".
+        on_failure: what to do if the fit does not end in a minimum: "raise" FitError, "warn", or "ignore".
+        verify: check the result independently, see ``diagnosis.verification``; takes longer than the fit.
 
     Returns:
         The best fit, uncertainties from the Hessian over all parameters, and how the fit ended.
 
     Raises:
         InputError: data or settings that do not fit the model; the text names the place.
+        FitError: the fit did not end in a minimum, with ``on_failure="raise"``.
 
     Warns:
-        FitWarning: the fit did not end in a minimum; ``status`` of the result says the same.
+        FitWarning: the same by default; ``status`` of the result says it too.
     """
     if minos is not None:
         raise NotImplementedError("minos is not available yet: jaxfit.scan gives the profile likelihood of a parameter")
+    checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
     result = best_fit(model, observed, space, solver=solver, maxiter=maxiter, goal=edm_goal(tolerance))
-    if not result.converged:
-        warnings.warn(f"{result.status.name}: {'; '.join(result.warnings)}", FitWarning, stacklevel=2)
     if goodness_of_fit:
-        return replace(result, goodness_of_fit=goodness(model, observed, result.best_twice_nll))
+        result = replace(result, goodness_of_fit=goodness(model, observed, result.best_twice_nll))
+    if verify:
+        result = verified(model, observed, space, result)
+    if not result.converged:
+        report(f"{result.status.name}: {'; '.join(result.warnings)}", result, on_failure)
     return result
 
 
@@ -91,33 +107,59 @@ def best_fit(
     problem = Problems(data[None], space.start[None], lower[None], upper[None])
     first_goal = max(goal, _LAST_STEP) if solver == "newton" else goal
     minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=first_goal)
+    iterations = int(minima.iterations[0])
     around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
-    iterations = int(minima.iterations[0]) + 1
-    if first_goal > goal and not around.edm <= goal and around.status not in _ENDS:
-        problem = problem._replace(start=minima.pars)
-        minima = minimize(likelihood, problem, solver=solver, maxiter=maxiter, goal=goal)
+    if first_goal > goal and not around.edm <= goal and around.status not in FAILED:
+        minima = minimize(likelihood, problem._replace(start=minima.pars), solver=solver, maxiter=maxiter, goal=goal)
+        iterations += int(minima.iterations[0])
         around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
-        iterations += int(minima.iterations[0]) + 1
-    pars, edm = minima.pars[0], around.edm if around.edm <= goal else float(minima.edm[0])
 
-    notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected)]
+    climbs = around.status in FAILED
+    rescues: tuple[str, ...] = ()
+    if climbs or several_minima(model):
+        first = minima._replace(status=np.array([around.status if climbs else minima.status[0]]))
+        options = {"solver": solver, "maxiter": maxiter, "goal": goal}
+        solved = explore(model, problem, rescue(model, problem, first, **options), **options)
+        rescues, iterations = solved.rescues[0], iterations + int(solved.iterations[0] - minima.iterations[0])
+        if solved.status[0] != first.status[0] or not np.array_equal(solved.pars, minima.pars):
+            minima = solved.minima
+            around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
+
+    pars = minima.pars[0]
+    notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected), *review(model).findings.messages]
+    if rescues:
+        notes.insert(0, f"the first attempt failed ({Status(int(first.status[0])).name}), then {rescues[-1]}")
     if not around.status.converged:
         notes.insert(0, around.status.message)
-    on_bound = (lower < upper) & ((pars <= lower) | (pars >= upper))
+    lowest = int(np.argmin(around.expected))
     return FitResults(
         bestfit=pars,
         uncertainty=around.sigma,
         labels=list(space.names),
         corr_mat=around.correlation,
         best_twice_nll=2.0 * around.nll,
-        status=around.status,
-        edm=edm,
-        edm_goal=goal,
-        iterations=iterations,
-        at_bound=tuple(space.names[i] for i in np.flatnonzero(on_bound)),
-        warnings=tuple(notes),
-        engine=likelihood.engine,
-        solver=solver,
+        diagnosis=Diagnosis(
+            status=around.status,
+            edm=around.edm if around.edm <= goal else float(minima.edm[0]),
+            edm_goal=goal,
+            projected_gradient=around.gradient,
+            fixed=space.named(lower >= upper),
+            at_bound=space.named((lower < upper) & ((pars <= lower) | (pars >= upper))),
+            flat=around.flat,
+            eigenvalues=around.eigenvalues,
+            lowest_yield=float(around.expected[lowest]),
+            lowest_bin=bin_name(model, lowest),
+            iterations=iterations + 1,
+            rescues=rescues,
+            warnings=tuple(notes),
+            engine=likelihood.engine,
+            solver=solver,
+            device=device(),
+            versions=versions(),
+            model_digest=model_digest(model),
+            data_digest=hashlib.sha256(data.tobytes()).hexdigest(),
+            seed=SEED,
+        ),
     )
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from jaxfit.errors import InputError
-from jaxfit.inference.fits import FitWarning, best_fit
-from jaxfit.likelihood import Likelihood, Model, checked_data, likelihood_of, parameter_space
-from jaxfit.minimization import Minima, Problems, edm_goal, minimize
+from jaxfit.inference.failures import Policy, checked_policy, report
+from jaxfit.inference.fits import best_fit
+from jaxfit.inference.rescues import solve
+from jaxfit.likelihood import Model, checked_data, parameter_space
+from jaxfit.minimization import Problems, edm_goal
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
-from jaxfit.typing import NumpyArray, NumpyMask
+from jaxfit.typing import NumpyArray
 
 __all__ = ["scan"]
 
@@ -35,6 +36,7 @@ def scan(
     tolerance: float | None = None,
     custom_fit: bool = False,
     solver: str = "newton",
+    on_failure: Policy = "warn",
 ) -> ScanResults:
     """Scan the profile likelihood of a parameter, with the signature of ``cabinetry.fit.scan``.
 
@@ -53,29 +55,30 @@ def scan(
         tolerance: see ``init_pars``.
         custom_fit: accepted for cabinetry's sake, without meaning here.
         solver: see ``init_pars``.
+        on_failure: see ``init_pars``; the best fit and the points count alike.
 
     Returns:
         -2 log(likelihood) above the best fit's at every value, with the status of every fit.
 
     Raises:
         InputError: an unknown parameter, values that are not finite, or anything :func:`jaxfit.fit` refuses.
+        FitError: the best fit or some points did not end in a minimum, with ``on_failure="raise"``.
 
     Warns:
-        FitWarning: the best fit or some points did not end in a minimum.
+        FitWarning: the same by default.
     """
+    checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
-    index, likelihood = space.index(par_name), likelihood_of(model)
+    index = space.index(par_name)
     options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "goal": edm_goal(tolerance)}
     best = best_fit(model, observed, space, **options)
-    if not best.converged:
-        warnings.warn(f"{best.status.name}: {'; '.join(best.warnings)}", FitWarning, stacklevel=2)
     width = float(best.uncertainty[index])
     points = _points(par_name, float(best.bestfit[index]), width, par_range, n_steps, values)
 
     lower, upper = (np.repeat(bound[None], len(points), axis=0) for bound in space.box())
     lower[:, index] = upper[:, index] = points
     lanes = Problems(np.repeat(observed[None], len(points), axis=0), _tangent(best, index, points), lower, upper)
-    minima = _solve(likelihood, lanes, points, best.bestfit, space.start, **options)
+    minima = solve(model, lanes, **options)
 
     statuses = tuple(Status(int(code)) for code in minima.status)
     notes = [*best.warnings]
@@ -84,7 +87,6 @@ def scan(
     ]
     if failed:
         notes.append(f"{len(failed)} of {len(points)} points are no minimum: {par_name} = {', '.join(failed)}")
-        warnings.warn(notes[-1], FitWarning, stacklevel=2)
     deltas = 2.0 * np.asarray(minima.nll) - best.best_twice_nll
     lowest = int(np.argmin(np.nan_to_num(deltas, nan=np.inf)))
     if deltas[lowest] < -1e-6:
@@ -92,18 +94,22 @@ def scan(
             f"{par_name} = {points[lowest]:g} lies {-deltas[lowest]:.2g} below the best fit: that is held by a bound, "
             "or a local minimum (start it elsewhere with init_pars)"
         )
-    return ScanResults(
+    result = ScanResults(
         name=par_name,
         bestfit=float(best.bestfit[index]),
         uncertainty=width,
         parameter_values=points,
         delta_nlls=deltas,
         statuses=statuses,
-        edms=np.asarray(minima.edm),
+        edms=minima.edm,
+        rescues=minima.rescues,
         warnings=tuple(notes),
         engine=best.engine,
         solver=solver,
     )
+    if failed or not best.converged:
+        report("; ".join([best.status.name, *notes] if not best.converged else notes), result, on_failure)
+    return result
 
 
 def _points(
@@ -135,45 +141,3 @@ def _tangent(best: FitResults, index: int, points: NumpyArray) -> NumpyArray:
         return np.repeat(best.bestfit[None], len(points), axis=0)
     slope = np.nan_to_num(best.corr_mat[:, index] * best.uncertainty / sigma)
     return np.asarray(best.bestfit + shift[:, None] * slope)
-
-
-def _solve(
-    likelihood: Likelihood,
-    lanes: Problems[NumpyArray],
-    points: NumpyArray,
-    bestfit: NumpyArray,
-    prefit: NumpyArray,
-    **options: Any,
-) -> Minima[NumpyArray]:
-    """Solve all points; those that fail start once more from the best fit, then from their nearest neighbour's.
-
-    Kinks make local minima: there all points also start from the pre-fit values, and the lower minimum counts.
-    """
-    minima = Minima(*(np.array(field) for field in minimize(likelihood, lanes, **options)))
-    for attempt in ("best fit", "neighbour", "neighbour"):
-        ended = _ended(minima)
-        todo, good = np.flatnonzero(~ended), np.flatnonzero(ended)
-        if not todo.size or (attempt == "neighbour" and not good.size):
-            break
-        if attempt == "neighbour":
-            start = minima.pars[good[np.argmin(np.abs(points[todo, None] - points[good]), axis=1)]]
-        else:
-            start = np.repeat(bestfit[None], todo.size, axis=0)
-        retry = Problems(lanes.data[todo], start, lanes.lower[todo], lanes.upper[todo])
-        _replace(minima, todo, minimize(likelihood, retry, **options))
-    if likelihood.kinked is not None:
-        others = minimize(
-            likelihood, lanes._replace(start=np.repeat(prefit[None], len(lanes.start), axis=0)), **options
-        )
-        lower = np.flatnonzero(_ended(others) & (~_ended(minima) | (others.nll < minima.nll)))
-        _replace(minima, lower, Minima(*(field[lower] for field in others)))
-    return minima
-
-
-def _ended(minima: Minima[NumpyArray]) -> NumpyMask:
-    return np.isin(minima.status, [Status.OK, Status.OK_AT_BOUND, Status.NEGATIVE_EXPECTATION])
-
-
-def _replace(minima: Minima[NumpyArray], lanes: NumpyArray, new: Minima[NumpyArray]) -> None:
-    for field, values in zip(minima, new, strict=True):
-        field[lanes] = values

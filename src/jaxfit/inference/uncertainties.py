@@ -14,7 +14,7 @@ from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["Uncertainties", "uncertainties"]
+__all__ = ["Uncertainties", "diagnose", "uncertainties"]
 
 _FLAT = 1e10  # variance in units of the conditional variance above which a parameter is not constrained at all
 
@@ -23,11 +23,14 @@ class Uncertainties(NamedTuple):
     """Widths and correlations around a minimum (NaN where there are none), and what is wrong with them."""
 
     nll: float
+    gradient: NumpyArray
     edm: float
     expected: NumpyArray
     sigma: NumpyArray
     correlation: Callable[[], NumpyArray]
     status: Status
+    flat: tuple[str, ...]
+    eigenvalues: tuple[float, float]
     warnings: tuple[str, ...]
 
 
@@ -43,48 +46,63 @@ def uncertainties(
     free = lower < upper
     inside = free & (pars > lower) & (pars < upper)
     warnings: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    eigenvalues = (np.nan, np.nan)
     around, covered = curvature(likelihood, pars, free, free & ~inside, data), free
     if not around.factor.positive and (inside < free).any():
         around, covered = curvature(likelihood, pars, inside, free & ~inside, data), inside
         if around.factor.positive:
-            warnings = (f"not curved on a bound, so without uncertainty: {_names(space, inside < free)}",)
+            warnings = (f"not curved on a bound, so without uncertainty: {_listed(space.named(inside < free))}",)
     nll, sigma = float(around.nll), np.asarray(around.sigma)
     # rounding can give a singular matrix a Cholesky factor; the widths then give it away
     flat = sigma**2 * np.asarray(around.diagonal) > _FLAT
     if not (around.factor.positive and np.isfinite(nll)) or flat.any():
         covered = np.zeros_like(free)
         if status.converged or status in (Status.SINGULAR, Status.NOT_A_MINIMUM):
-            status, names = _diagnose(hessian(likelihood, pars, data), space, inside)
-            warnings = (f"no covariance, the likelihood is {names}",)
+            status, involved, eigenvalues = diagnose(likelihood, pars, data, inside)
+            bad = space.named(involved)
+            how = {Status.NOT_A_MINIMUM: "curved downwards", Status.SINGULAR: "flat"}.get(status, "without curvature")
+            warnings = (f"no covariance, the likelihood is {how} along {_listed(bad)}",)
     matrix = partial(correlation, around.factor, likelihood.order, likelihood.rows)
     if free.any() and not covered.any():
         matrix = partial(np.where, free[:, None] & free, np.nan, 0.0)
     return Uncertainties(
         nll=nll,
+        gradient=np.asarray(around.gradient),
         edm=float(around.edm),
         expected=np.asarray(around.expected),
         sigma=np.where(free, np.where(covered, sigma, np.nan), 0.0),
         correlation=matrix,
         status=status,
+        flat=bad,
+        eigenvalues=eigenvalues,
         warnings=warnings,
     )
 
 
-def _diagnose(dense: NumpyArray, space: ParameterSpace, inside: NumpyMask) -> tuple[Status, str]:
-    """Whether a Hessian without an inverse has a downward or a flat direction, and along which parameters."""
-    where = np.flatnonzero(inside)
+def diagnose(
+    likelihood: Likelihood, pars: NumpyArray, data: NumpyArray, inside: NumpyMask
+) -> tuple[Status, NumpyMask, tuple[float, float]]:
+    """Whether a Hessian without an inverse has a downward or only a flat direction.
+
+    Returns:
+        NOT_A_MINIMUM or SINGULAR, which of the parameters ``inside`` their bounds are involved, and the smallest and
+        largest eigenvalue of the Hessian scaled to a unit diagonal.
+    """
+    dense, where = hessian(likelihood, pars, data), np.flatnonzero(inside)
     scale = np.sqrt(np.abs(np.diag(dense)[where]))
     scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(dense[np.ix_(where, where)] / np.outer(scale, scale))
+    involved = np.zeros_like(inside)
+    scaled = dense[np.ix_(where, where)] / np.outer(scale, scale)
+    if not np.isfinite(scaled).all():
+        return Status.NONFINITE, involved, (np.nan, np.nan)
+    values, vectors = np.linalg.eigh(scaled)
     downwards = values < -1e-4
     chosen = downwards if downwards.any() else values < max(10.0 / _FLAT, values[0] + 1e-12)
-    involved = np.zeros_like(inside)
     involved[where[np.abs(vectors[:, chosen]).max(axis=1) > 0.1]] = True
-    if downwards.any():
-        return Status.NOT_A_MINIMUM, f"curved downwards along {_names(space, involved)}"
-    return Status.SINGULAR, f"flat along {_names(space, involved)}"
+    status = Status.NOT_A_MINIMUM if downwards.any() else Status.SINGULAR
+    return status, involved, (float(values[0]), float(values[-1]))
 
 
-def _names(space: ParameterSpace, mask: NumpyMask) -> str:
-    names = [space.names[i] for i in np.flatnonzero(mask)]
+def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

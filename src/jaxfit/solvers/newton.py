@@ -33,7 +33,6 @@ _RUNNING = -1
 _SHORTEST = 1e-9  # of a step, before the search along it is given up
 _SMALLEST_SHARE = 0.02  # of the exact Hessian, before it is left out
 _SWITCH = 1.0  # EDM below which the exact Hessian is first tried
-_DAMPING = 1e-10  # of the approximate Hessian, which flat directions leave without an inverse
 _SIDE = 1e-300  # distance from a kink at which a derivative is the left-hand one
 
 
@@ -69,6 +68,8 @@ class Newton(jaxopt.base.IterativeSolver):
         kinked: ``(*args) -> mask`` of border parameters with a kink at 0; None if there are none.
         maxiter: most evaluations of the derivatives.
         tol: EDM at which the iteration ends.
+        damping: of the approximate Hessian in units of its diagonal, without which flat directions have no inverse; a
+            large one makes steps shorter (Levenberg and Marquardt).
         implicit_diff: differentiate the solution through the optimality condition.
         implicit_diff_solve: linear solver for that, jaxopt's default if None.
     """
@@ -79,6 +80,7 @@ class Newton(jaxopt.base.IterativeSolver):
     kinked: Callable[..., Bool[Array, "globals"]] | None = None
     maxiter: int = 100
     tol: float = 1e-8
+    damping: float = 1e-10
     implicit_diff: bool = True
     implicit_diff_solve: Callable[..., Any] | None = None
     jit: bool = True
@@ -118,7 +120,7 @@ class Newton(jaxopt.base.IterativeSolver):
         # blocked parameters stay so until a step has been made
         blocked = state.blocked & (state.decrease == 0)
         free = free._replace(border=jnp.where(held | blocked, 0.0, free.border))
-        factor = hessian.factor(free, damping=_DAMPING * (1.0 - state.exact))
+        factor = hessian.factor(free, damping=self.damping * (1.0 - state.exact))
         step = ArrowVector.combine(jnp.negative, factor.solve(gradient))
         edm = -gradient.dot(step)
         usable = factor.positive & jnp.isfinite(edm)

@@ -1,0 +1,46 @@
+"""What a batch of fits needs to know of a model, found once and kept as long as the model lives."""
+
+from __future__ import annotations
+
+import hashlib
+from weakref import WeakKeyDictionary
+
+import jax
+import numpy as np
+import pyhf
+
+from jaxfit.likelihood.engines import likelihood_of
+from jaxfit.likelihood.models import review
+from jaxfit.likelihood.reference import Reference
+from jaxfit.typing import NumpyArray, NumpyMask
+
+__all__ = ["model_digest", "possible", "same_sided"]
+
+_DIGESTS: WeakKeyDictionary[pyhf.Model, str] = WeakKeyDictionary()
+
+
+def model_digest(model: pyhf.Model) -> str:
+    """SHA-256 of parameter names, suggested settings and the arrays of the likelihood."""
+    if model not in _DIGESTS:
+        config, likelihood = model.config, likelihood_of(model)
+        settings = config.suggested_init(), config.suggested_bounds(), config.suggested_fixed(), config.auxdata
+        digest = hashlib.sha256(repr((config.par_names, config.channel_nbins, settings)).encode())
+        if isinstance(likelihood, Reference):
+            digest.update(pyhf.utils.digest(model.spec).encode())
+        for leaf in jax.tree.leaves(likelihood):
+            digest.update(np.asarray(leaf).tobytes())
+        _DIGESTS[model] = digest.hexdigest()
+    return _DIGESTS[model]
+
+
+def same_sided(model: pyhf.Model) -> NumpyMask:
+    """Parameters that shift yields to the same side both up and down, so that there can be several minima."""
+    names = review(model).findings.same_sided
+    return np.array([name in names for name in model.config.par_names])
+
+
+def possible(model: pyhf.Model, data: NumpyArray) -> tuple[NumpyMask, NumpyMask]:
+    """Which sets of data (the first axis) are finite and not negative, and which have no event where none can be."""
+    checked = review(model)
+    valid = ((checked.lowest <= data) & np.isfinite(data)).all(axis=1)
+    return np.asarray(valid), np.asarray((data <= checked.highest).all(axis=1))
