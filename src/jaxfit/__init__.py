@@ -5,8 +5,9 @@ cabinetry's plots and tables.
 """
 
 from jaxfit.breakdowns import ImpactResults, RankingResults
+from jaxfit.diagnoses import Diagnosis
 from jaxfit.errors import InputError, JaxfitError
-from jaxfit.inference import FitWarning, fit, hypotest, impacts, limit, ranking, scan, significance
+from jaxfit.inference import FitError, FitWarning, fit, hypotest, impacts, limit, ranking, scan, significance
 from jaxfit.likelihood import ModelPrediction, asimov, prediction
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
@@ -14,6 +15,8 @@ from jaxfit.storage import load_results
 from jaxfit.verdicts import HypotestResults, LimitResults, SignificanceResults
 
 __all__ = [
+    "Diagnosis",
+    "FitError",
     "FitResults",
     "FitWarning",
     "HypotestResults",

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxfit.errors import InputError, suggest
 from jaxfit.inference.asymptotics import STATISTICS, p_values
-from jaxfit.inference.fits import FitWarning
+from jaxfit.inference.failures import FitWarning
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal

@@ -12,7 +12,7 @@ import numpy as np
 from jaxfit.breakdowns import ImpactResults
 from jaxfit.curvatures import covariance_columns
 from jaxfit.errors import InputError, suggest
-from jaxfit.inference.fits import FitWarning
+from jaxfit.inference.failures import FitWarning
 from jaxfit.inference.rankings import nominal_fit
 from jaxfit.likelihood import (
     Model,

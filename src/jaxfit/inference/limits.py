@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from jaxfit.errors import InputError
 from jaxfit.inference.asymptotics import p_values
-from jaxfit.inference.fits import FitWarning
+from jaxfit.inference.failures import FitWarning
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal

@@ -11,7 +11,8 @@ import numpy as np
 from jaxfit.breakdowns import RankingResults
 from jaxfit.errors import InputError
 from jaxfit.inference.batches import ended, solve
-from jaxfit.inference.fits import FitWarning, best_fit
+from jaxfit.inference.failures import FitWarning
+from jaxfit.inference.fits import best_fit
 from jaxfit.likelihood import Model, checked_data, likelihood_of, parameter_space, prefit_widths
 from jaxfit.minimization import Minima, Problems, edm_goal
 from jaxfit.parameters import ParameterSpace

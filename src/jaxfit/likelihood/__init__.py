@@ -8,12 +8,13 @@ from pyhf import Model
 
 from jaxfit.likelihood.auxiliaries import asimov_data, constraint_curvatures, modifier_types, prefit_widths
 from jaxfit.likelihood.compact import Compact
-from jaxfit.likelihood.engines import likelihood_of
+from jaxfit.likelihood.engines import likelihood_of, reference_of
+from jaxfit.likelihood.facts import model_digest, possible, same_sided
 from jaxfit.likelihood.lowering import NotLowerable, lower
-from jaxfit.likelihood.models import bin_name, checked_data, parameter_space, saturated_nll, unconstrained_count
+from jaxfit.likelihood.models import bin_name, checked_data, parameter_space, review, saturated_nll, unconstrained_count
 from jaxfit.likelihood.predictions import ModelPrediction, asimov, prediction
 from jaxfit.likelihood.protocol import Likelihood
-from jaxfit.likelihood.reference import Reference
+from jaxfit.likelihood.reference import Reference, pyhf_nll
 
 __all__ = [
     "Compact",
@@ -29,10 +30,16 @@ __all__ = [
     "constraint_curvatures",
     "likelihood_of",
     "lower",
+    "model_digest",
     "modifier_types",
     "parameter_space",
+    "possible",
     "prediction",
     "prefit_widths",
+    "pyhf_nll",
+    "reference_of",
+    "review",
+    "same_sided",
     "saturated_nll",
     "unconstrained_count",
 ]

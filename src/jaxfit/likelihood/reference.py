@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import pyhf
 
 from jaxfit.arrow import ArrowMatrix, ArrowVector
-from jaxfit.typing import Array, Bool, Data, Float, Int, Pars, Scalar
+from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, Pars, Scalar
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "pyhf_nll"]
 
 _BACKEND_LOCK = threading.RLock()
 
@@ -31,13 +31,19 @@ def _import_backend() -> None:
 _import_backend()
 
 
+def pyhf_nll(model: pyhf.Model, pars: NumpyArray, data: NumpyArray) -> float:
+    """-log(likelihood) as pyhf computes it with numpy."""
+    with _backend("numpy"):
+        return -float(model.logpdf(pars.tolist(), data.tolist())[0])
+
+
 @contextmanager
-def _jax_backend() -> Iterator[None]:
-    """pyhf's JAX backend for the duration of a trace; the global backend and optimizer are put back afterwards."""
+def _backend(name: str) -> Iterator[None]:
+    """One of pyhf's backends for a while; the global backend and optimizer are put back afterwards."""
     with _BACKEND_LOCK:
         tensorlib, optimizer = pyhf.get_backend()
         try:
-            pyhf.set_backend("jax", optimizer, precision="64b")
+            pyhf.set_backend(name, optimizer, precision="64b")
             yield
         finally:
             # models keep arrays of the backend that is current: no tracers of this trace
@@ -52,15 +58,15 @@ class _Handle:
         self.model = weakref.ref(model)
 
     def logpdf(self, pars: Pars, data: Data) -> Scalar:
-        with _jax_backend():
+        with _backend("jax"):
             return jnp.asarray(self._model().logpdf(pars, data))[0]
 
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
-        with _jax_backend():
+        with _backend("jax"):
             return jnp.asarray(self._model().expected_data(pars, include_auxdata=False))
 
     def by_sample(self, pars: Pars) -> Float[Array, "samples bins"]:
-        with _jax_backend():
+        with _backend("jax"):
             return jnp.asarray(self._model().main_model.expected_data(pars, return_by_sample=True))
 
     def bins(self) -> int:
