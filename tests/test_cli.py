@@ -284,7 +284,10 @@ BAD_WORKSPACES = {
     "key missing": (broken(measurements=[{"name": "m"}]), "measurements[0] (measurement 'm'): key 'config' is missing"),
     "too many bins": (observed([1.0, 2.0, 3.0]), "observation of channel 'SR': 3 bins in data, expected 2"),
     "negative data": (observed([1.0, -2.0]), "observation of channel 'SR', data[1]: -2.0"),
-    "start out of bounds": (broken(measurements=[IMPOSSIBLE]), "start value 7 of 'mu' is outside its bounds [0, 5]"),
+    "start out of bounds": (
+        broken(measurements=[IMPOSSIBLE]),
+        "parameter 'mu': start value 7 is outside its bounds [0, 5]",
+    ),
     "NaN": (observed([1.0, float("nan")]), "observations[0].data[1] (observation 'SR'): expected finite number"),
 }
 BAD_ARGUMENTS = {

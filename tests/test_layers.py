@@ -18,6 +18,7 @@ LAYERS = {
     "errors": 0,
     "parameters": 0,
     "results": 0,
+    "specs": 0,
     "statuses": 0,
     "storage": 0,
     "typing": 0,

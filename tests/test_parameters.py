@@ -104,6 +104,7 @@ def test_box_holds_fixed_parameters_at_their_start(space):
 
 
 UNKNOWN = "unknown parameter 'Mu' (did you mean 'mu'? known: 'mu', 'jes', 'stat[0]')"
+NO_LIST = "{} is a {}, expected a mapping by parameter name or a list of one entry for every parameter"
 LENGTH = "{} has 2 entries, expected 3, one for every parameter (a mapping by parameter name sets only those you mean)"
 
 
@@ -120,6 +121,19 @@ LENGTH = "{} has 2 entries, expected 3, one for every parameter (a mapping by pa
         ({"init_pars": {"mu": math.inf}}, "init_pars of 'mu' is inf, expected a finite number"),
         ({"init_pars": {"mu": "one"}}, "init_pars of 'mu' is 'one', expected a number"),
         ({"init_pars": {"mu": None}}, "init_pars of 'mu' is None, expected a number"),
+        # Python would take these for numbers, and any of those for true
+        ({"init_pars": {"mu": "1"}}, "init_pars of 'mu' is '1', expected a number"),
+        ({"init_pars": [1.0, True, 1.0]}, "init_pars of 'jes' is True, expected a number"),
+        ({"init_pars": {"mu": 10**400}}, f"init_pars of 'mu' is {10**400}, expected a number"),
+        ({"par_bounds": {"jes": (False, True)}}, "par_bounds of 'jes' is False, expected a number"),
+        ({"fix_pars": ["False", False, False]}, "fix_pars of 'mu' is 'False', expected True or False in a list"),
+        ({"fix_pars": [0.5, False, False]}, "fix_pars of 'mu' is 0.5, expected True or False in a list"),
+        ({"fix_pars": [math.nan, False, False]}, "fix_pars of 'mu' is nan, expected True or False in a list"),
+        # what has no order, or is no list at all
+        ({"init_pars": {1.0, 0.0, 2.0}}, NO_LIST.format("init_pars", "set")),
+        ({"fix_pars": "mu!"}, NO_LIST.format("fix_pars", "str")),
+        ({"init_pars": 1.0}, NO_LIST.format("init_pars", "float")),
+        ({"init_pars": {0: 1.0}}, "unknown parameter '0' (known: 'stat[0]', 'mu', 'jes')"),
         ({"fix_pars": {"jes": math.nan}}, "fix_pars of 'jes' is nan, expected a finite number"),
         ({"fix_pars": {"jes": "yes"}}, "fix_pars of 'jes' is 'yes', expected a number"),
         ({"par_bounds": {"jes": 3.0}}, "par_bounds of 'jes' is 3.0, expected (low, high)"),

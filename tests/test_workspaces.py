@@ -265,12 +265,16 @@ def test_unknown_parameter_of_interest(spec):
         ((*BACKGROUND, "modifiers", 2, "data"), [1.0], "modifier 'fake_SR' (shapesys): 1 bins in data, expected 2"),
         ((*MEASUREMENT, "parameters", 0, "inits"), [1.0, 1.0], "'nominal', parameter 'lumi': 2 inits, expected 1"),
         ((*MEASUREMENT, "parameters", 0), {"name": "mc_SR", "bounds": [[0.0, 1.0]]}, "'mc_SR': 1 bounds, expected 2"),
-        ((*MEASUREMENT, "parameters"), [{"name": "mu"}] * 2, "'nominal': Multiple parameter configurations for mu"),
-        ((*SIGNAL, "modifiers", 0, "name"), "xs", "measurement 'nominal': Multiple values for 'paramset_type'"),
+        ((*MEASUREMENT, "parameters"), [{"name": "mu"}] * 2, "'nominal', parameter 'mu' is there twice"),
+        (
+            (*SIGNAL, "modifiers", 0, "name"),
+            "xs",
+            "channel 'SR', sample 'signal', modifier 'xs' (normfactor): the histosys of channel 'CR'",
+        ),
         (
             (*BACKGROUND, "modifiers", 2, "name"),
             "fake_CR",
-            "measurement 'nominal': Trying to add paramset shapesys/fake_CR",
+            "modifier 'fake_CR' (shapesys): the shapesys of channel 'CR', sample 'background' has this name",
         ),
         ((*MEASUREMENT, "poi"), "shape", "The parameter 'shape' contains multiple components"),
     ],
@@ -284,7 +288,9 @@ def test_impossible_model(spec, path, value, said):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("observations", 1, "name"), "VR", "channel 'SR': no observation (there are: 'free', 'VR', 'CR')"),
+        (("observations",), [{"name": "SR", "data": [1.0, 2.0]}], "channel 'CR': no observation (there are: 'SR')"),
+        (("observations", 1, "name"), "VR", "observation: unknown channel 'VR' (known: 'CR', 'SR', 'free')"),
+        (("observations", 1, "name"), "CR", "observation of channel 'CR' is there twice"),
         (("observations", 1, "data"), [1.0], "observation of channel 'SR': 1 bins in data, expected 2"),
         (("observations", 1, "data", 1), -0.5, "observation of channel 'SR', data[1]: -0.5 is not a finite number of"),
         (

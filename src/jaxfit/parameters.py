@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class ParameterSpace:
         try:
             return self.names.index(name)
         except ValueError:
-            raise InputError(suggest("parameter", name, self.names)) from None
+            raise InputError(suggest("parameter", str(name), self.names)) from None
 
     def poi_index(self, poi_name: str | None = None) -> int:
         """Position of a parameter that a question is asked about, by default the model's parameter of interest.
@@ -82,6 +82,8 @@ class ParameterSpace:
         lower, upper = self.lower.copy(), self.upper.copy()
         for index, value in self._items("fix_pars", fix_pars):
             at_value = isinstance(fix_pars, Mapping) and not isinstance(value, (bool, np.bool_))
+            if not at_value and value not in (True, False):
+                raise InputError(f"fix_pars of {self.names[index]!r} is {value!r}, expected True or False in a list")
             fixed[index] = at_value or bool(value)
             if at_value:
                 start[index] = _number("fix_pars", self.names[index], value)
@@ -127,6 +129,11 @@ class ParameterSpace:
             return []
         if isinstance(given, Mapping):
             return [(self.index(name), value) for name, value in given.items()]
+        if isinstance(given, (str, Set)) or not hasattr(given, "__len__"):
+            raise InputError(
+                f"{argument} is a {type(given).__name__}, expected a mapping by parameter name or a list of one entry "
+                "for every parameter"
+            )
         if len(given) != len(self.names):
             raise InputError(
                 f"{argument} has {len(given)} entries, expected {len(self.names)}, one for every parameter "
@@ -150,8 +157,10 @@ class ParameterSpace:
 
 def _number(argument: str, name: str, value: Any, *, finite: bool = True) -> float:
     try:
+        if isinstance(value, (bool, np.bool_, str)):
+            raise TypeError
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{argument} of {name!r} is {value!r}, expected a number") from None
     if np.isnan(number) or (finite and np.isinf(number)):
         raise InputError(f"{argument} of {name!r} is {number}, expected a finite number")

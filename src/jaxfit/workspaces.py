@@ -2,10 +2,11 @@
 
 import json
 import logging
-import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 # jsonschema-rs: 5 ms on a 15 MB workspace where fastjsonschema takes 128 ms and says less (nothing within an anyOf).
@@ -13,12 +14,17 @@ import jsonschema_rs
 import pyhf
 from jsonschema_rs import ValidationErrorKind
 
+from jaxfit import specs
 from jaxfit.errors import InputError, suggest
 
 log = logging.getLogger(__name__)
 
 _INTERPOLATION = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
-_BINWISE = frozenset({"shapefactor", "shapesys", "staterror"})
+# Memory in bytes that a character of JSON takes at most (as in "[],[],"), and that a modifier takes in pyhf 0.7 per bin
+# of all channels and per sample, whether it acts there or not (measured, with temporary arrays).
+_BYTES_PER_CHARACTER = 30
+_BYTES_PER_MODIFIER = {"normsys": 240, "histosys": 170}
+_BYTES_PER_OTHER_MODIFIER = 100
 
 
 def load(source: str | os.PathLike[str] | TextIO) -> dict[str, Any]:
@@ -28,33 +34,39 @@ def load(source: str | os.PathLike[str] | TextIO) -> dict[str, Any]:
         source: a path, "-" for the standard input, or an open text stream.
 
     Raises:
-        InputError: the source cannot be read, is not JSON, or is no workspace.
+        InputError: the source cannot be read, is too large, is not JSON, has a key twice in an object, is no workspace.
     """
     if source == "-":
         source = sys.stdin
     label = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "input")
+    longest = int(_memory() / _BYTES_PER_CHARACTER)
     try:
         if isinstance(source, str | os.PathLike):
             with open(source, encoding="utf-8") as stream:
-                text = stream.read()
+                text = stream.read(longest + 1)
         else:
-            text = source.read()
+            text = source.read(longest + 1)
     except OSError as error:
         raise InputError(f"{label}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{label}: not JSON: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    if len(text) > longest:
+        raise InputError(f"{label}: more than {longest / 1e6:.0f} MB of JSON, which this machine has no memory to read")
     try:
-        spec = json.loads(text)
+        spec = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise InputError(f"{label}: not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from error
-    except (RecursionError, ValueError) as error:  # too deep, or an integer of too many digits
+    except RecursionError as error:
+        raise InputError(f"{label}: not JSON that can be read: nested too deeply") from error
+    except ValueError as error:  # a key twice, or an integer of too many digits
         raise InputError(f"{label}: not JSON that can be read: {error}") from error
     try:
         _validator().validate(spec)
     except jsonschema_rs.ValidationError as error:
         raise InputError(f"{label}: not a pyhf workspace: {_explain(spec, error)}") from error
     except ValueError as error:  # text that is no Unicode, as in half a surrogate pair
-        raise InputError(f"{label}: not a pyhf workspace: {error}") from error
+        reason = "nested too deeply" if "ecursion" in str(error) else error
+        raise InputError(f"{label}: not a pyhf workspace: {reason}") from error
     return dict(spec)
 
 
@@ -71,20 +83,17 @@ def model_and_data(
         asimov: return the data expected at the nominal parameters instead of the observed data.
 
     Raises:
-        InputError: no such measurement or parameter of interest, lengths that do not fit together, a model that pyhf
-            refuses, or observed data that are missing or no counts.
+        InputError: no such measurement or parameter of interest, something that no fit can use (:mod:`jaxfit.specs`), a
+            model that takes more memory than there is or that pyhf refuses, or data that are missing or no counts.
     """
     chosen = _measurement(spec["measurements"], measurement)
     place = f"measurement {chosen['name']!r}"
     poi, parameters = chosen["config"]["poi"], chosen["config"]["parameters"]
-    sizes = _parameter_sizes(spec["channels"])
+    contents = specs.check({"channels": spec["channels"], "parameters": parameters}, within=f"{place}, ")
+    sizes = contents.parameter_sizes()
     if poi and poi not in sizes:
         raise InputError(f"{place}: {suggest('parameter of interest', poi, sizes)}")
-    for parameter in parameters:
-        size = sizes.get(parameter["name"])
-        for key, values in parameter.items():
-            if size is not None and isinstance(values, list) and len(values) != size:
-                raise InputError(f"{place}, parameter {parameter['name']!r}: {len(values)} {key}, expected {size}")
+    _require_memory(contents)
     try:
         # What Workspace.model() does, less its copy of the workspace and its validation of the measurement.
         model = pyhf.Model(
@@ -102,8 +111,20 @@ def model_and_data(
     if asimov:
         data: list[float] = pyhf.tensorlib.tolist(model.expected_data(_asimov_parameters(model)))
     else:
-        data = _observed(spec["observations"], model.config.channel_nbins) + model.config.auxdata
+        specs.require_unique("observation of channel", (observation["name"] for observation in spec["observations"]))
+        observed = {observation["name"]: observation["data"] for observation in spec["observations"]}
+        data = specs.counts(observed, model.config.channel_nbins) + model.config.auxdata
     return model, data
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of which Python would keep the last of several values of one key."""
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        named = f" in the object named {_cut(repr(unique['name']))}" if isinstance(unique.get("name"), str) else ""
+        raise ValueError(f"key {_cut(repr(twice))} is there twice{named}")
+    return unique
 
 
 def _validator() -> jsonschema_rs.Validator:
@@ -168,50 +189,27 @@ def _measurement(measurements: Sequence[dict[str, Any]], name: str | None) -> di
     return measurements[names.index(name)]
 
 
-def _parameter_sizes(channels: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Count the components of each parameter as pyhf does, checking that all templates of a channel have its bins."""
-    sizes: dict[str, int] = {}
-    counted: set[tuple[str, str]] = set()
-    for channel in sorted(channels, key=lambda channel: str(channel["name"])):
-        n_bins = len(channel["samples"][0]["data"])
-        for sample in channel["samples"]:
-            place = f"channel {channel['name']!r}, sample {sample['name']!r}"
-            _require_bins(place, "data", sample["data"], n_bins)
-            for modifier in sample["modifiers"]:
-                name, kind, data = modifier["name"], modifier["type"], modifier["data"]
-                where = f"{place}, modifier {name!r} ({kind})"
-                if kind == "histosys":
-                    _require_bins(where, "lo_data", data["lo_data"], n_bins)
-                    _require_bins(where, "hi_data", data["hi_data"], n_bins)
-                elif kind in ("shapesys", "staterror"):
-                    _require_bins(where, "data", data, n_bins)
-                if kind == "staterror" and name in sizes and (name, channel["name"]) not in counted:
-                    sizes[name] += n_bins  # a staterror over several channels has the bins of all of them
-                sizes.setdefault(name, n_bins if kind in _BINWISE else 1)
-                counted.add((name, channel["name"]))
-    return sizes
+def _memory() -> float:
+    """Memory in bytes of this machine, or of the container that this process is in."""
+    machine = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    try:
+        return min(machine, float(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return machine
 
 
-def _require_bins(place: str, key: str, values: Sequence[float], n_bins: int) -> None:
-    if len(values) != n_bins:
-        raise InputError(f"{place}: {len(values)} bins in {key}, expected {n_bins}")
-
-
-def _observed(observations: Sequence[dict[str, Any]], channel_nbins: dict[str, int]) -> list[float]:
-    """Return the counts in the model's order of channels."""
-    counts = {observation["name"]: observation["data"] for observation in observations}
-    data: list[float] = []
-    for channel, n_bins in channel_nbins.items():
-        if channel not in counts:
-            raise InputError(f"channel {channel!r}: no observation (there are: {', '.join(map(repr, counts))})")
-        _require_bins(f"observation of channel {channel!r}", "data", counts[channel], n_bins)
-        for i, count in enumerate(counts[channel]):
-            if not (math.isfinite(count) and count >= 0):
-                raise InputError(
-                    f"observation of channel {channel!r}, data[{i}]: {count} is not a finite number of at least 0"
-                )
-        data += counts[channel]
-    return data
+def _require_memory(contents: specs.Contents) -> None:
+    """Refuse a model for which pyhf, which holds arrays of all modifiers x samples x bins, needs too much memory."""
+    modifiers = {kind: len(set(found.names)) for kind, found in contents.modifiers.items()}
+    samples, bins = len({sample for _, sample in contents.rows}), sum(contents.sizes.values())
+    per_bin = sum(n * _BYTES_PER_MODIFIER.get(kind, _BYTES_PER_OTHER_MODIFIER) for kind, n in modifiers.items())
+    needed, there_is = float(per_bin) * samples * bins, _memory()
+    if needed > there_is:
+        raise InputError(
+            f"the model needs about {needed / 1e9:.3g} GB in pyhf, for {sum(modifiers.values())} modifiers x {samples} "
+            f"samples x {bins} bins, and this machine has {there_is / 1e9:.3g} GB: give samples and modifiers the same "
+            "name in all channels, or leave some out"
+        )
 
 
 def _asimov_parameters(model: pyhf.Model) -> list[float]:

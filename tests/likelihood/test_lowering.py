@@ -181,16 +181,6 @@ def test_every_bin_and_parameter_has_one_place(name):
     np.testing.assert_array_equal(places[compact.order], np.arange(config.npars))
 
 
-def test_of_two_samples_of_one_name_the_last_counts():
-    """As in pyhf, which keeps the samples of a channel by name."""
-    spec = copy.deepcopy(models.WORKSPACES["normsys"])
-    samples = spec["channels"][0]["samples"]
-    samples.append({**samples[-1], "data": [2.0, 3.0, 4.0]})
-    workspace = pyhf.Workspace(spec)
-    case = Case(workspace.model(), workspace.data(workspace.model()))
-    assert case.at(case.start).nll == pytest.approx(case.pyhf_nll(case.start), rel=1e-12)
-
-
 @pytest.mark.parametrize(
     ("sizes", "width"), [([5], 5), ([1, 1, 1], 1), ([4, 4], 4), ([40, 40, 40], 40), ([1] * 100 + [10], 1)]
 )

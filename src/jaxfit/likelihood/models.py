@@ -1,25 +1,81 @@
-"""What a fit needs of a pyhf model besides its likelihood: parameters, and data that fit it."""
+"""What a fit needs of a pyhf model besides its likelihood: a sound specification, parameters, and data that fit it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pyhf
 
+from jaxfit import specs
 from jaxfit.errors import InputError
 from jaxfit.likelihood import constraints
 from jaxfit.parameters import ParameterSpace
 from jaxfit.typing import NumpyArray
 
-__all__ = ["bin_name", "checked_data", "constraint_table", "parameter_space", "saturated_nll", "unconstrained_count"]
+__all__ = [
+    "Review",
+    "bin_name",
+    "checked_data",
+    "constraint_table",
+    "parameter_space",
+    "review",
+    "saturated_nll",
+    "unconstrained_count",
+]
+
+_REVIEWS: WeakKeyDictionary[pyhf.Model, Review] = WeakKeyDictionary()
+_LARGEST = np.finfo(float).max
+
+
+class Review(NamedTuple):
+    """What the specification of a model tells.
+
+    Attributes:
+        findings: what is legal but worth telling.
+        lowest: least value of every entry of the data.
+        highest: largest value of every entry of the data, 0 in bins of which nothing is expected.
+    """
+
+    findings: specs.Findings
+    lowest: NumpyArray
+    highest: NumpyArray
+
+
+def review(model: pyhf.Model) -> Review:
+    """Check the specification of a model, once, and keep what it tells as long as the model lives.
+
+    Modifiers that are not pyhf's own are left alone, and negative yields if the model clips them.
+
+    Raises:
+        InputError: a specification that no fit can use; the text names the place.
+    """
+    if model not in _REVIEWS:
+        main = model.main_model
+        own = {kind for kind, made in main.modifiers_appliers.items() if type(made).__module__.startswith("pyhf.")}
+        clipped = main.clip_sample_data is not None or main.clip_bin_data is not None
+        contents = specs.check(model.spec, kinds=specs.KINDS & own, clipped=clipped)
+        kind, aux, _, _ = constraint_table(model.config)
+        lowest = np.zeros(model.config.nmaindata + model.config.nauxdata)
+        lowest[aux[kind == 1]] = -_LARGEST
+        highest = np.full(lowest.size, _LARGEST)
+        if not clipped:
+            highest[: model.config.nmaindata][specs.empty_bins(contents)] = 0.0
+        _REVIEWS[model] = Review(specs.findings(contents), lowest, highest)
+    return _REVIEWS[model]
 
 
 def parameter_space(model: pyhf.Model) -> ParameterSpace:
-    """Names, start values, bounds and fixed parameters that a model suggests."""
+    """Names, start values, bounds and fixed parameters that a model suggests.
+
+    Raises:
+        InputError: a specification that no fit can use.
+    """
+    review(model)
     config = model.config
     bounds = np.array(config.suggested_bounds(), dtype=float).reshape(-1, 2)
     return ParameterSpace(
@@ -40,18 +96,27 @@ def bin_name(model: pyhf.Model, index: int) -> str:
     raise IndexError(index)
 
 
-def checked_data(model: pyhf.Model, data: Sequence[float]) -> NumpyArray:
+def checked_data(model: pyhf.Model, data: Sequence[float] | Mapping[str, Sequence[float]]) -> NumpyArray:
     """Observed and auxiliary data of a model as an array.
 
+    Args:
+        model: a pyhf model.
+        data: the observed events of every channel by name, or pyhf's list: those of all channels, which pyhf sorts by
+            name, and the auxiliary data. By name no order can be mistaken; the auxiliary data then are the model's.
+
     Raises:
-        InputError: wrong length; an entry that is NaN or infinite; a negative number of events.
+        InputError: a missing or unknown channel, a wrong length; an entry that is no finite number; a negative number
+            of events, or events where the model can expect none; a specification that no fit can use.
     """
+    limits = review(model)
     config = model.config
+    if isinstance(data, Mapping):
+        data = [*specs.counts(data, config.channel_nbins), *config.auxdata]
     try:
-        array = np.asarray(data, dtype=float)
-    except (TypeError, ValueError):
+        array = np.asarray(data)
+    except ValueError:
         raise InputError("data is not a list of numbers") from None
-    expected = config.nmaindata + config.nauxdata
+    expected = limits.lowest.size
     if array.shape != (expected,):
         hint = ": the auxiliary data are missing (model.config.auxdata)" if array.shape == (config.nmaindata,) else ""
         found = array.shape[0] if array.ndim == 1 else f"an array of shape {array.shape}"
@@ -59,12 +124,25 @@ def checked_data(model: pyhf.Model, data: Sequence[float]) -> NumpyArray:
             f"data: expected {expected} entries ({config.nmaindata} bins and {config.nauxdata} auxiliary data), "
             f"found {found}{hint}"
         )
-    main = array[: config.nmaindata]
-    for index in np.flatnonzero(~(np.isfinite(main) & (main >= 0))):
-        raise InputError(f"data: {bin_name(model, int(index))} is {main[index]:g}, expected a number of events")
-    for index in np.flatnonzero(~np.isfinite(array[config.nmaindata :])):
-        raise InputError(f"data: auxiliary datum {index} is {array[config.nmaindata + index]:g}, expected a number")
+    if array.dtype.kind not in "fiu" or (isinstance(data, list) and bool in map(type, data)):
+        raise InputError("data is not a list of numbers")
+    array = array.astype(float, copy=False)
+    for index in np.flatnonzero(~((limits.lowest <= array) & (array <= limits.highest))):
+        _refuse_datum(model, int(index), float(array[index]))
     return array
+
+
+def _refuse_datum(model: pyhf.Model, index: int, value: float) -> NoReturn:
+    if index >= model.config.nmaindata:
+        expected = "a number of at least 0, as it is counted" if np.isfinite(value) else "a number"
+        raise InputError(f"data: auxiliary datum {index - model.config.nmaindata} is {value:g}, expected {expected}")
+    place = bin_name(model, index)
+    if value > 0 and np.isfinite(value):
+        raise InputError(
+            f"impossible data: {place} has {value:g} events, and none are expected there whatever the parameters: "
+            "drop the bin, or give a sample some yield in it"
+        )
+    raise InputError(f"data: {place} is {value:g}, expected a number of events")
 
 
 def constraint_table(config: Any) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
