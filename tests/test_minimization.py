@@ -126,8 +126,8 @@ def test_width_does_not_change_the_answer(codes):
     likelihood, problems = toys("norm_plus_shape", 16, seed=2, **codes)
     alone = minimize(likelihood, problems)
     with jax.enable_x64(True):
-        together = minimization._solve_batch(likelihood, problems, 16, "newton", 100, 1e-8, 4)
-        padded = minimization._solve_batch(likelihood, problems, 6, "newton", 100, 1e-8, 4)
+        together = minimization._solve_batch(likelihood, problems, 16, "newton", 100, 1e-8, 1e-10, 4)
+        padded = minimization._solve_batch(likelihood, problems, 6, "newton", 100, 1e-8, 1e-10, 4)
         together, padded = (Minima(*map(np.asarray, minima)) for minima in (together, padded))
     assert_equal(take_minima(together, range(6)), take_minima(padded, range(6)))
     assert np.isin(together.status, [Status.OK, Status.OK_AT_BOUND]).all()
@@ -307,3 +307,27 @@ def test_global_state_is_as_before(warm, x64):
     assert fit.bestfit.dtype == fit.corr_mat.dtype == np.float64
     assert isinstance(fit.bestfit, np.ndarray)
     assert isinstance(fit.corr_mat, np.ndarray)
+
+
+def test_an_interrupted_batch_keeps_what_is_done(sixteen, monkeypatch):
+    """Of three chunks the second is interrupted: its lanes and those of the third are NOT_RUN."""
+    likelihood, problems, minima = sixteen
+    monkeypatch.setattr(minimization, "_SIZES", (4,))
+    whole, calls = minimization._solve_batch, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(*args)
+
+    monkeypatch.setattr(minimization, "_solve_batch", interrupted)
+    found = minimize(likelihood, take(problems, slice(12)))
+    assert len(calls) == 2
+    assert (found.status[4:] == Status.NOT_RUN).all()
+    assert np.isnan(found.nll[4:]).all()
+    np.testing.assert_allclose(found.pars[:4], minima.pars[:4], atol=1e-7)
+    calls.clear()
+    calls.append(1)
+    with pytest.raises(KeyboardInterrupt):  # nothing to keep
+        minimize(likelihood, take(problems, slice(12)))

@@ -69,6 +69,11 @@ class FitResults(Results, kind="fit"):
         return self.diagnosis.edm
 
     @property
+    def edm_goal(self) -> float:
+        """The EDM at which the fit was allowed to end."""
+        return self.diagnosis.edm_goal
+
+    @property
     def at_bound(self) -> tuple[str, ...]:
         """Names of parameters on one of their bounds."""
         return self.diagnosis.at_bound
@@ -124,7 +129,7 @@ class FitResults(Results, kind="fit"):
         notes = {name: "on bound" for name in self.at_bound}
         lines = [
             f"{self.status.name}: 2NLL = {self.best_twice_nll:.6f}, EDM = {self.edm:.1e} "
-            f"(goal {self.diagnosis.edm_goal:.1e}), "
+            f"(goal {self.edm_goal:.1e}), "
             f"{self.iterations} iterations, {self.solver}, {self.engine} likelihood"
         ]
         for name, value, sigma in zip(self.labels, self.bestfit, self.uncertainty, strict=True):

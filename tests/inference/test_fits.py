@@ -306,13 +306,18 @@ def test_all_parameters_without_effect_are_named():
 
 
 def test_start_where_the_likelihood_is_not_finite():
+    """The fit starts once more from the model's own start values, and says so."""
     model, data = model_and_data("no_nuisance")
+    bounds = {"mu": (-30.0, 10.0)}
+    result = jaxfit.fit(model, data, init_pars={"mu": -20.0}, par_bounds=bounds)
+    assert result.status == Status.OK
+    assert any("NONFINITE" in text and "start at pre-fit values: OK" in text for text in result.warnings)
+    np.testing.assert_allclose(result.bestfit, jaxfit.fit(model, data, par_bounds=bounds).bestfit, atol=1e-6)
     with pytest.warns(FitWarning, match="NONFINITE: .*change init_pars"):
-        result = jaxfit.fit(model, data, init_pars={"mu": -20.0}, par_bounds={"mu": (-30.0, 10.0)})
-    assert result.status == Status.NONFINITE
-    np.testing.assert_array_equal(result.bestfit, [-20.0])
-    assert np.isnan(result.uncertainty).all()
-    assert any("channel 'SR' bin 0" in text for text in result.warnings)
+        held = jaxfit.fit(model, data, fix_pars={"mu": -20.0})
+    assert held.status == Status.NONFINITE
+    np.testing.assert_array_equal(held.bestfit, [-20.0])
+    assert any("channel 'SR' bin 0" in text for text in held.warnings)
 
 
 def test_negative_expectation_is_flagged():
