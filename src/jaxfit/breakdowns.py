@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,8 +34,9 @@ class RankingResults(Results, kind="ranking"):
         postfit_up: see ``prefit_up``.
         postfit_down: see ``prefit_up``.
         name: the parameter of interest.
-        statuses: how the four refits of every label ended, in the order of the attributes above; ``OK`` for those
-            that need no fit.
+        statuses: how the four refits of every label ended, in the order of the attributes above; OK where the impact
+            is 0 without one, NOT_RUN where it is NaN without one.
+        rescues: attempts after the first one failed, of the refits that needed them.
         warnings: one sentence for everything worth knowing.
     """
 
@@ -48,6 +49,7 @@ class RankingResults(Results, kind="ranking"):
     postfit_down: NumpyArray
     name: str = ""
     statuses: tuple[tuple[Status, ...], ...] = ()
+    rescues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class HypotestResults(Results, kind="hypotest"):
         CLb_exp: expected values of the second (points, 5).
         CLs_exp: expected values of the third (points, 5).
         statuses: how the fits of every point ended, the worst of five each.
+        rescues: attempts after the first one failed, of the fits that needed them.
         warnings: one sentence for everything worth knowing.
     """
 
@@ -54,6 +55,7 @@ class HypotestResults(Results, kind="hypotest"):
     CLb_exp: NumpyArray
     CLs_exp: NumpyArray
     statuses: tuple[Status, ...]
+    rescues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -94,6 +96,7 @@ class LimitResults(Results, kind="limit"):
         name: the parameter of interest.
         bestfit: its best-fit value.
         statuses: how the fits at every tested value ended, the worst of five each.
+        rescues: attempts after the first one failed, of the fits that needed them.
         warnings: one sentence for everything worth knowing.
     """
 
@@ -106,6 +109,7 @@ class LimitResults(Results, kind="limit"):
     name: str = ""
     bestfit: float = 0.0
     statuses: tuple[Status, ...] = ()
+    rescues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -139,6 +143,7 @@ class SignificanceResults(Results, kind="significance"):
         name: the parameter of interest.
         bestfit: its best-fit value.
         status: how the fits ended, the worst of five.
+        rescues: attempts after the first one failed, of the fits that needed them.
         warnings: one sentence for everything worth knowing.
     """
 
@@ -149,6 +154,7 @@ class SignificanceResults(Results, kind="significance"):
     name: str = ""
     bestfit: float = 0.0
     status: Status = Status.OK
+    rescues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property

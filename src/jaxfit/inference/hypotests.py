@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from jaxfit.errors import InputError, suggest
 from jaxfit.inference.asymptotics import STATISTICS, p_values
-from jaxfit.inference.failures import FitWarning
+from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
@@ -32,6 +31,7 @@ def hypotest(
     poi_name: str | None = None,
     maxiter: int | None = None,
     tolerance: float | None = None,
+    on_failure: Policy = "warn",
 ) -> HypotestResults:
     """Test values of a parameter of interest, with the conventions of ``pyhf.infer.hypotest``.
 
@@ -51,6 +51,7 @@ def hypotest(
         poi_name: the parameter of interest, default the model's.
         maxiter: as for :func:`jaxfit.fit`.
         tolerance: as for :func:`jaxfit.fit`.
+        on_failure: as for :func:`jaxfit.fit`; all fits count alike.
 
     Returns:
         Test statistic, p-values and CLs, observed and expected; NaN where a fit did not converge.
@@ -58,10 +59,12 @@ def hypotest(
     Raises:
         InputError: no parameter of interest, or a fixed one; an unknown statistic; values that are not finite, or
             anything :func:`jaxfit.fit` refuses.
+        FitError: a fit did not converge, or the bounds do not fit the test statistic, with ``on_failure="raise"``.
 
     Warns:
-        FitWarning: a fit did not converge, or bounds that do not fit the test statistic.
+        FitWarning: the same by default.
     """
+    checked_policy(on_failure)
     space, observed = parameter_space(pdf).override(init_pars, fixed_params, par_bounds), checked_data(pdf, data)
     index = space.poi_index(poi_name)
     values = _values(poi_test, test_stat)
@@ -72,9 +75,7 @@ def hypotest(
     found, expected = p_values(test_stat, statistic, asimov, calc_base_dist)
 
     notes = ratios.remarks(test_stat)
-    if notes:
-        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
-    return HypotestResults(
+    result = HypotestResults(
         name=space.names[index],
         poi_values=values,
         bestfit=ratios.bestfit,
@@ -88,8 +89,12 @@ def hypotest(
         CLb_exp=expected.CLb,
         CLs_exp=expected.CLs,
         statuses=ratios.statuses,
+        rescues=ratios.rescues,
         warnings=tuple(notes),
     )
+    if notes:
+        report("; ".join(notes), result, on_failure)
+    return result
 
 
 def _values(poi_test: float | Sequence[float], test_stat: str) -> NumpyArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -12,7 +11,7 @@ import numpy as np
 from jaxfit.breakdowns import ImpactResults
 from jaxfit.curvatures import covariance_columns
 from jaxfit.errors import InputError, suggest
-from jaxfit.inference.failures import FitWarning
+from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.rankings import nominal_fit
 from jaxfit.likelihood import (
     Model,
@@ -25,6 +24,7 @@ from jaxfit.likelihood import (
 )
 from jaxfit.minimization import edm_goal
 from jaxfit.results import FitResults
+from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray
 
 __all__ = ["STATISTICAL", "impacts"]
@@ -47,6 +47,7 @@ def impacts(
     maxiter: int | None = None,
     tolerance: float | None = None,
     custom_fit: bool = False,
+    on_failure: Policy = "warn",
 ) -> ImpactResults:
     """Post-fit, pre-fit and global impacts of all parameters from the covariance, and of groups of them.
 
@@ -67,6 +68,7 @@ def impacts(
         maxiter: see ``init_pars``.
         tolerance: see ``init_pars``.
         custom_fit: accepted for cabinetry's sake, without meaning here.
+        on_failure: see ``init_pars``.
 
     Returns:
         Impacts of all parameters but the parameter of interest, and the parts of its uncertainty.
@@ -74,10 +76,12 @@ def impacts(
     Raises:
         InputError: no parameter of interest, or a fixed one; fit results of another model; a group without a parameter,
             a parameter in two groups, or anything :func:`jaxfit.fit` refuses.
+        FitError: the fit did not end in a minimum, or there is no covariance, with ``on_failure="raise"``.
 
     Warns:
-        FitWarning: the fit did not end in a minimum, or there is no covariance.
+        FitWarning: the same by default.
     """
+    checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
     index, likelihood = space.poi_index(poi_name), likelihood_of(model)
     members = _members(space.names, index, modifier_types(model), groups)
@@ -106,10 +110,8 @@ def impacts(
     if curvatures[index] > 0:
         parts[f"constraint of {space.names[index]}"] = float(np.abs(shifts[index]))
     conditional = np.sqrt(np.maximum(variances[0] - variances[1:-1], 0.0))
-    if notes:
-        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
     others = np.delete(np.arange(len(free)), index)
-    return ImpactResults(
+    result = ImpactResults(
         name=space.names[index],
         value=float(best.bestfit[index]),
         sigma=float(np.sqrt(variances[0])),
@@ -125,9 +127,12 @@ def impacts(
             STATISTICAL: float(np.sqrt(variances[-1])),
             **dict(zip(members, conditional.tolist(), strict=True)),
         },
-        status=best.status,
+        status=best.status if isinstance(best, FitResults) else Status.OK,
         warnings=tuple(notes),
     )
+    if notes:
+        report("; ".join(notes), result, on_failure)
+    return result
 
 
 def _members(

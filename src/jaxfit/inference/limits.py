@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -12,7 +11,7 @@ from scipy.special import ndtr, ndtri
 
 from jaxfit.errors import InputError
 from jaxfit.inference.asymptotics import p_values
-from jaxfit.inference.failures import FitWarning
+from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
@@ -41,6 +40,7 @@ def limit(
     strategy: Literal[0, 1, 2] | None = None,
     maxiter: int | None = None,
     tolerance: float | None = None,
+    on_failure: Policy = "warn",
 ) -> LimitResults:
     """Observed and expected upper limits, with the signature of ``cabinetry.fit.limit``.
 
@@ -61,6 +61,7 @@ def limit(
         strategy: accepted for cabinetry's sake, without meaning here.
         maxiter: see ``init_pars``.
         tolerance: see ``init_pars``.
+        on_failure: see ``init_pars``; all fits count alike.
 
     Returns:
         The limits, and CLs at all tested values; NaN for a limit that was not found.
@@ -68,10 +69,12 @@ def limit(
     Raises:
         InputError: no parameter of interest, or a fixed one; a bracket that does not enclose the limit, a confidence
             level or tolerance out of range, or anything :func:`jaxfit.fit` refuses.
+        FitError: a fit did not converge, or a limit was not found, with ``on_failure="raise"``.
 
     Warns:
-        FitWarning: a fit did not converge, or a limit was not found.
+        FitWarning: the same by default.
     """
+    checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
     index = space.poi_index(poi_name)
     ends = _checked(bracket, poi_tolerance, maxsteps, confidence_level)
@@ -100,10 +103,8 @@ def limit(
         notes.append(f"not found in {maxsteps} steps, or for failed fits: {', '.join(missing)}")
     if ratios.bestfit >= space.upper[index]:
         notes.append(f"the best fit of {space.names[index]} is on its upper bound: raise it with par_bounds")
-    if notes:
-        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
     order = np.argsort(tested)
-    return LimitResults(
+    result = LimitResults(
         observed_limit=float(limits[0]),
         expected_limit=limits[1:],
         observed_CLs=cls[order, 0],
@@ -113,8 +114,12 @@ def limit(
         name=space.names[index],
         bestfit=ratios.bestfit,
         statuses=tuple(ratios.statuses[i] for i in order),
+        rescues=ratios.rescues,
         warnings=tuple(notes),
     )
+    if notes:
+        report("; ".join(notes), result, on_failure)
+    return result
 
 
 def significance(
@@ -128,6 +133,7 @@ def significance(
     strategy: Literal[0, 1, 2] | None = None,
     maxiter: int | None = None,
     tolerance: float | None = None,
+    on_failure: Policy = "warn",
 ) -> SignificanceResults:
     """Observed and expected significance of a positive signal, with the signature of ``cabinetry.fit.significance``.
 
@@ -143,16 +149,19 @@ def significance(
         strategy: accepted for cabinetry's sake, without meaning here.
         maxiter: see ``init_pars``.
         tolerance: see ``init_pars``.
+        on_failure: see ``init_pars``; all fits count alike.
 
     Returns:
         p-values and significances; NaN where a fit did not converge.
 
     Raises:
         InputError: no parameter of interest, or a fixed one, or anything :func:`jaxfit.fit` refuses.
+        FitError: a fit did not converge, with ``on_failure="raise"``.
 
     Warns:
-        FitWarning: a fit did not converge.
+        FitWarning: the same by default.
     """
+    checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
     index = space.poi_index(poi_name)
     ratios = Ratios(model, observed, space, index, 1.0, maxiter=maxiter, goal=edm_goal(tolerance))
@@ -160,9 +169,7 @@ def significance(
     statistic, asimov = ratios.statistics("q0")
     found, expected = p_values("q0", statistic, asimov)
     notes = ratios.remarks("q0")
-    if notes:
-        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
-    return SignificanceResults(
+    result = SignificanceResults(
         observed_p_value=float(found.CLsb[0]),
         observed_significance=float(np.sqrt(statistic[0])),
         expected_p_value=float(expected.CLsb[0, 2]),
@@ -170,8 +177,12 @@ def significance(
         name=space.names[index],
         bestfit=ratios.bestfit,
         status=ratios.statuses[0],
+        rescues=ratios.rescues,
         warnings=tuple(notes),
     )
+    if notes:
+        report("; ".join(notes), result, on_failure)
+    return result
 
 
 class _Search(NamedTuple):

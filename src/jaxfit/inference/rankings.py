@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from jaxfit.breakdowns import RankingResults
-from jaxfit.errors import InputError
-from jaxfit.inference.batches import ended, solve
-from jaxfit.inference.failures import FitWarning
+from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.fits import best_fit
-from jaxfit.likelihood import Model, checked_data, likelihood_of, parameter_space, prefit_widths
-from jaxfit.minimization import Minima, Problems, edm_goal
+from jaxfit.inference.rescues import Solved, solve
+from jaxfit.likelihood import Model, checked_data, parameter_space, prefit_widths
+from jaxfit.minimization import Problems, edm_goal
 from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
@@ -24,6 +22,7 @@ __all__ = ["nominal_fit", "ranking"]
 
 _LOWER = 1e-6  # of 2 NLL: further below the best fit is another minimum
 _SHOWN = 8  # names in a message
+_USABLE = (Status.OK, Status.OK_AT_BOUND, Status.NEGATIVE_EXPECTATION, Status.MULTIPLE_MINIMA)
 _SHIFTS = ("pre-fit up", "pre-fit down", "post-fit up", "post-fit down")
 
 
@@ -40,6 +39,7 @@ def ranking(
     maxiter: int | None = None,
     tolerance: float | None = None,
     custom_fit: bool = False,
+    on_failure: Policy = "warn",
 ) -> RankingResults:
     """Impacts of all parameters on a parameter of interest by refits, with the signature of ``cabinetry.fit.ranking``.
 
@@ -60,6 +60,7 @@ def ranking(
         maxiter: see ``init_pars``.
         tolerance: see ``init_pars``.
         custom_fit: accepted for cabinetry's sake, without meaning here.
+        on_failure: see ``init_pars``; the best fit and the refits count alike.
 
     Returns:
         The impacts, and how every refit ended.
@@ -67,12 +68,14 @@ def ranking(
     Raises:
         InputError: no parameter of interest, or a fixed one; fit results of another model, or anything
             :func:`jaxfit.fit` refuses.
+        FitError: the best fit or some refits did not end in a minimum, with ``on_failure="raise"``.
 
     Warns:
-        FitWarning: the fit or some of the refits did not end in a minimum.
+        FitWarning: the same by default.
     """
+    checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
-    index, likelihood = space.poi_index(poi_name), likelihood_of(model)
+    index = space.poi_index(poi_name)
     options: dict[str, Any] = {"maxiter": maxiter, "goal": edm_goal(tolerance)}
     best, notes = nominal_fit(model, observed, space, fit_results, **options)
 
@@ -82,19 +85,17 @@ def ranking(
     shifts[index] = 0.0
     pars, columns = np.nonzero(np.isfinite(shifts) & (shifts != 0))
     impacts = np.where(np.isfinite(shifts), 0.0, np.nan)
-    statuses = np.where(np.isfinite(shifts), Status.OK, Status.SINGULAR)
-    if pars.size:
-        lanes = _refits(best, space, observed, pars, shifts[pars, columns])
-        minima = solve(likelihood, lanes, space.start, **options)
-        impacts[pars, columns] = np.where(ended(minima), minima.pars[:, index] - best.bestfit[index], np.nan)
-        statuses[pars, columns] = minima.status
-        notes += _remarks(best, space, pars, columns, minima)
+    statuses = np.where(np.isfinite(shifts), Status.OK, Status.NOT_RUN)
+    solved = solve(model, _refits(best, space, observed, pars, shifts[pars, columns]), **options)
+    usable = np.isin(solved.status, _USABLE)
+    impacts[pars, columns] = np.where(usable, solved.pars[:, index] - best.bestfit[index], np.nan)
+    statuses[pars, columns] = solved.status
+    refits = [f"{space.names[i]} {_SHIFTS[column]}" for i, column in zip(pars, columns, strict=True)]
+    notes += _remarks(best, space, pars, refits, solved)
     if missing := [space.names[i] for i in np.flatnonzero(np.isnan(postfit)) if i != index]:
         notes.append(f"without an uncertainty, and so without a post-fit impact: {', '.join(missing)}")
-    if notes:
-        warnings.warn("; ".join(notes), FitWarning, stacklevel=2)
     up_down = impacts[others].T
-    return RankingResults(
+    result = RankingResults(
         bestfit=best.bestfit[others],
         uncertainty=best.uncertainty[others],
         labels=[space.names[i] for i in others],
@@ -104,8 +105,12 @@ def ranking(
         postfit_down=up_down[3],
         name=space.names[index],
         statuses=tuple(tuple(Status(int(status)) for status in four) for four in statuses[others]),
+        rescues={refit: steps for refit, steps in zip(refits, solved.rescues, strict=True) if steps},
         warnings=tuple(notes),
     )
+    if notes:
+        report("; ".join(notes), result, on_failure)
+    return result
 
 
 def nominal_fit(
@@ -113,8 +118,7 @@ def nominal_fit(
 ) -> tuple[FitResults, list[str]]:
     """The fit that impacts refer to, given or made, and what is wrong with it."""
     best = best_fit(model, data, space, solver="newton", **options) if given is None else given
-    if list(best.labels) != list(space.names):
-        raise InputError("fit_results are of another model: their labels are not its parameters")
+    space.check_labels(best.labels)
     failed = isinstance(best, FitResults) and not best.converged  # cabinetry's do not tell
     return best, [f"{best.status.name}: {'; '.join(best.warnings)}"] if failed else []
 
@@ -132,24 +136,19 @@ def _refits(
     return Problems(np.broadcast_to(data, (pars.size, data.size)), start, lower, upper)
 
 
-def _remarks(
-    best: FitResults, space: ParameterSpace, pars: NumpyArray, columns: NumpyArray, minima: Minima[NumpyArray]
-) -> list[str]:
+def _remarks(best: FitResults, space: ParameterSpace, pars: NumpyArray, refits: list[str], solved: Solved) -> list[str]:
     """Refits that failed, and refits below the best fit, which is then not the lowest minimum."""
     remarks = []
-    failed = np.flatnonzero(minima.status > Status.OK_AT_BOUND)
+    failed = np.flatnonzero(solved.status > Status.OK_AT_BOUND)
     if failed.size:
-        shown = [
-            f"{space.names[pars[i]]} {_SHIFTS[columns[i]]} ({Status(int(minima.status[i])).name})"
-            for i in failed[:_SHOWN]
-        ]
+        shown = [f"{refits[i]} ({Status(int(solved.status[i])).name})" for i in failed[:_SHOWN]]
         more = f" and {failed.size - _SHOWN} more" if failed.size > _SHOWN else ""
         remarks.append(f"{failed.size} of {len(pars)} refits are no minimum: {', '.join(shown)}{more}")
-    held = minima.pars[np.arange(len(pars)), pars]
-    inside = ended(minima) & (space.lower[pars] <= held) & (held <= space.upper[pars])
-    deltas = np.where(inside, 2.0 * minima.nll - best.best_twice_nll, np.inf)
-    lowest = int(np.argmin(deltas))
-    if deltas[lowest] < -_LOWER:
+    held = solved.pars[np.arange(len(pars)), pars]
+    inside = np.isin(solved.status, _USABLE) & (space.lower[pars] <= held) & (held <= space.upper[pars])
+    deltas = np.where(inside, 2.0 * solved.nll - best.best_twice_nll, np.inf)
+    lowest = int(np.argmin(deltas)) if deltas.size else 0
+    if (deltas < -_LOWER).any():
         remarks.append(
             f"the refit with {space.names[pars[lowest]]} = {held[lowest]:g} lies {-deltas[lowest]:.2g} below the best "
             "fit, which is a local minimum: start it elsewhere with init_pars"

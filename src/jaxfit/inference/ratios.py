@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxfit.curvatures import covariance_columns, expected_yields
-from jaxfit.inference.batches import solve
-from jaxfit.likelihood import Model, asimov_data, likelihood_of
+from jaxfit.curvatures import covariance_columns
+from jaxfit.inference.rescues import solve
+from jaxfit.likelihood import Model, asimov, likelihood_of
 from jaxfit.minimization import Minima, Problems
 from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
@@ -33,20 +33,21 @@ class Ratios:
         sigma: its uncertainty there, NaN if it has none.
         sigma_asimov: its uncertainty with the Asimov data.
         values: all tested values, in the order in which they were added.
+        rescues: attempts after the first one failed, of the fits that needed them.
     """
 
     def __init__(
         self, model: Model, data: NumpyArray, space: ParameterSpace, index: int, asimov_poi: float, **options: Any
     ) -> None:
-        self._likelihood, self._space, self._index, self._options = likelihood_of(model), space, index, options
+        self._model, self._space, self._index, self._options = model, space, index, options
         self._asimov_poi = asimov_poi
         lower, upper = (np.repeat(bound[None], 2, axis=0) for bound in space.box())
         lower[1, index] = upper[1, index] = asimov_poi
         lanes = Problems(np.stack([data, data]), np.stack([space.start, space.start]), lower, upper)
-        first = self._solve(lanes)
+        self.rescues: dict[str, tuple[str, ...]] = {}
+        first = self._solve(lanes, ["best fit", f"{space.names[index]} = {asimov_poi:g}"])
         self._best, self._conditional = _part(first, slice(0, 1)), _part(first, slice(1, 2))
-        center = self._conditional.pars[0]
-        self._data = data, asimov_data(model, expected_yields(self._likelihood, center), center)
+        self._data = data, np.asarray(asimov(model, pars=self._conditional.pars[0].tolist()))
         profiles = [
             self._tangent(minima.pars[0], own)
             for minima, own in zip((self._best, self._conditional), self._data, strict=True)
@@ -74,7 +75,8 @@ class Ratios:
         if self._asimov_best is None:
             last = (self._data[1], self._conditional.pars[0], *self._space.box())
             lanes = Problems(*(np.append(field, row[None], axis=0) for field, row in zip(lanes, last, strict=True)))
-        minima = self._solve(lanes)
+        points = [f"{self._space.names[self._index]} = {value:g}" for value in values]
+        minima = self._solve(lanes, [*points, *(f"Asimov data, {point}" for point in points), "Asimov data, best fit"])
         if self._asimov_best is None:
             self._asimov_best = _part(minima, slice(2 * number, None))
         self.values = np.append(self.values, values)
@@ -126,13 +128,15 @@ class Ratios:
                 remarks.append(f"{fits} failed: {name} = {', '.join(failed)}")
         return remarks
 
-    def _solve(self, lanes: Problems[NumpyArray]) -> Minima[NumpyArray]:
-        return solve(self._likelihood, lanes, self._space.start, **self._options)
+    def _solve(self, lanes: Problems[NumpyArray], names: list[str]) -> Minima[NumpyArray]:
+        solved = solve(self._model, lanes, **self._options)
+        self.rescues |= {name: steps for name, steps in zip(names, solved.rescues, strict=False) if steps}
+        return solved.minima
 
     def _tangent(self, pars: NumpyArray, data: NumpyArray) -> tuple[float, NumpyArray]:
         """Uncertainty of the parameter at a minimum, and how the others follow it: theta_i = C_i,mu / C_mu,mu * mu."""
         free = self._space.box()[0] < self._space.box()[1]
-        columns, positive = covariance_columns(self._likelihood, pars, data, self._index, free[None])
+        columns, positive = covariance_columns(likelihood_of(self._model), pars, data, self._index, free[None])
         variance = columns[0, self._index]
         if not (positive[0] and np.isfinite(columns[0]).all() and variance > 0):
             return float(np.nan), np.zeros_like(pars)
@@ -156,7 +160,8 @@ class Ratios:
         lowest = int(np.argmin(nlls)) if nlls.size else 0
         if nlls.size and nlls[lowest] < self._best.nll[0] - _LOWER:
             lower, upper = space.box()
-            again = self._solve(Problems(self._data[0][None], held.pars[lowest][None], lower[None], upper[None]))
+            lane = Problems(self._data[0][None], held.pars[lowest][None], lower[None], upper[None])
+            again = self._solve(lane, ["best fit from a lower point"])
             if _converged(again)[0] and again.nll[0] < self._best.nll[0]:
                 self._best = again
 

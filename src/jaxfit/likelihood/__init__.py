@@ -6,7 +6,7 @@
 
 from pyhf import Model
 
-from jaxfit.likelihood.auxiliaries import asimov_data, constraint_curvatures, modifier_types, prefit_widths
+from jaxfit.likelihood.auxiliaries import constraint_curvatures, modifier_types, prefit_widths
 from jaxfit.likelihood.compact import Compact
 from jaxfit.likelihood.engines import likelihood_of, reference_of
 from jaxfit.likelihood.facts import model_digest, possible, same_sided
@@ -24,7 +24,6 @@ __all__ = [
     "NotLowerable",
     "Reference",
     "asimov",
-    "asimov_data",
     "bin_name",
     "checked_data",
     "constraint_curvatures",

@@ -1,4 +1,4 @@
-"""What the auxiliary measurements tell of the parameters: pre-fit widths, curvatures, Asimov data."""
+"""What the auxiliary measurements tell of the parameters: pre-fit widths, curvatures; and what they modify."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyhf
 from jaxfit.likelihood.models import constraint_table
 from jaxfit.typing import NumpyArray
 
-__all__ = ["asimov_data", "constraint_curvatures", "modifier_types", "prefit_widths"]
+__all__ = ["constraint_curvatures", "modifier_types", "prefit_widths"]
 
 
 def prefit_widths(model: pyhf.Model) -> NumpyArray:
@@ -30,17 +30,6 @@ def constraint_curvatures(model: pyhf.Model, data: NumpyArray, pars: NumpyArray)
     counts = np.append(data, 0.0)[aux]
     poisson = counts / np.where(kind == 2, pars, 1.0) ** 2
     return np.where(kind == 1, 1.0 / sigma**2, np.where(kind == 2, poisson, 0.0))
-
-
-def asimov_data(model: pyhf.Model, yields: NumpyArray, pars: NumpyArray) -> NumpyArray:
-    """The data that a model expects at a point: the ``yields`` there and the auxiliary data (arXiv:1007.1727).
-
-    A normal constraint expects the parameter itself, a Poisson one tau * gamma.
-    """
-    kind, aux, _, tau = (column[:-1] for column in constraint_table(model.config))
-    data = np.concatenate([yields, np.zeros(model.config.nauxdata)])
-    data[aux[kind > 0]] = (pars * tau)[kind > 0]
-    return data
 
 
 def modifier_types(model: pyhf.Model) -> tuple[str, ...]:
