@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import sys
+import tracemalloc
 
 import cabinetry
 import numpy as np
@@ -119,12 +120,56 @@ def test_bytes_that_are_no_text(tmp_path):
     [
         ("", "input: not JSON: Expecting value (line 1, column 1)"),
         ('{"channels": [],\n "version" 1}', "not JSON: Expecting ':' delimiter (line 2, column 12)"),
-        ("[" * 100_000, "input: not JSON that can be read: "),
+        ("[" * 100_000, "input: not JSON that can be read: nested too deeply"),
+        ('{"a":' * 100_000, "input: not JSON that can be read: nested too deeply"),
+        ("[" * 900 + "]" * 900, "input: not a pyhf workspace: nested too deeply"),
         ("[" + "9" * 5000 + "]", "not JSON that can be read: Exceeds the limit"),
     ],
 )
 def test_not_json(text, said):
     assert said in message(load_text, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"version": "1.0.0", "channels": [], "version": "1.0.0"}', "key 'version' is there twice"),
+        (
+            '{"channels": [{"name": "SR", "samples": [], "samples": []}]}',
+            "key 'samples' is there twice in the object named",
+        ),
+        ('{"name": "b", "data": 1, "name": "s"}', "key 'name' is there twice in the object named 's'"),
+        ('{"\\u0061": 1, "a": 2}', "key 'a' is there twice"),
+        ('{"%s": 1, "%s": 2}' % (2 * ("x" * 1000,)), f"key '{'x' * 76}... is there twice"),
+    ],
+)
+def test_keys_that_are_there_twice(text, said):
+    """Of which Python keeps the last, and others the first."""
+    assert f"input: not JSON that can be read: {said}" in message(load_text, text)
+
+
+def test_keys_that_are_in_many_objects_or_look_like_two(spec):
+    spec["channels"][0]["name"] = '"name": "x", "name": "y"'
+    assert load_text(json.dumps(spec)) == spec
+
+
+class Endless(io.StringIO):
+    """A stream that has always more."""
+
+    def read(self, size=-1):
+        assert size >= 0, "a stream may not end"
+        return " " * size
+
+
+def test_more_than_the_memory_can_take(monkeypatch, tmp_path):
+    monkeypatch.setattr(workspaces, "_memory", lambda: 30e6)
+    path = tmp_path / "large.json"
+    path.write_text(" " * 1_000_001, encoding="utf-8")
+    for source in (Endless(), path):
+        said = message(workspaces.load, source)
+        assert said.endswith(": more than 1 MB of JSON, which this machine has no memory to read")
+    path.write_text(" " * 1_000_000, encoding="utf-8")
+    assert "not JSON: Expecting value" in message(workspaces.load, path)
 
 
 # The schema
@@ -283,6 +328,57 @@ def test_impossible_model(spec, path, value, said):
     put(spec, path, value)
     load_text(json.dumps(spec))  # the schema sees nothing of it
     assert said in message(workspaces.model_and_data, spec)
+
+
+def bulky(number):
+    """A workspace of few bytes, every channel, sample and modifier of which has its own name."""
+    return {
+        "channels": [
+            {
+                "name": f"c{i}",
+                "samples": [
+                    {
+                        "name": f"s{i}",
+                        "data": [1.0],
+                        "modifiers": [{"name": f"m{i}", "type": "normsys", "data": {"lo": 0.9, "hi": 1.1}}],
+                    }
+                ],
+            }
+            for i in range(number)
+        ],
+        "observations": [{"name": f"c{i}", "data": [1.0]} for i in range(number)],
+        "measurements": [{"name": "m", "config": {"poi": "", "parameters": []}}],
+        "version": "1.0.0",
+    }
+
+
+def test_the_estimate_of_memory_is_that_of_pyhf():
+    """What is measured of pyhf, its temporary arrays included; an estimate of the order of magnitude is enough."""
+    tracemalloc.start()
+    workspaces.model_and_data(bulky(40))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak == pytest.approx(240 * 40**3, rel=0.3)
+
+
+def test_a_model_that_needs_more_memory_than_there_is(monkeypatch):
+    """Before anything is made."""
+    monkeypatch.setattr(pyhf, "Model", None)
+    said = message(workspaces.model_and_data, bulky(5000))
+    assert said.startswith(
+        "the model needs about 3e+04 GB in pyhf, for 5000 modifiers x 5000 samples x 5000 bins, and this machine has "
+    )
+    monkeypatch.setattr(workspaces, "_memory", lambda: 1e6)
+    assert "for 20 modifiers x 20 samples x 20 bins, and this machine has 0.001 GB" in message(
+        workspaces.model_and_data, bulky(20)
+    )
+
+
+def test_a_measurement_that_is_there_twice(spec):
+    """Whichever is asked for."""
+    spec["measurements"].append(spec["measurements"][0])
+    assert "measurement 'nominal' is there twice" in message(workspaces.model_and_data, spec)
+    assert "measurement 'nominal' is there twice" in message(workspaces.model_and_data, spec, measurement="fixed_mu")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def model_and_data(
     chosen = _measurement(spec["measurements"], measurement)
     place = f"measurement {chosen['name']!r}"
     poi, parameters = chosen["config"]["poi"], chosen["config"]["parameters"]
-    contents = specs.check({"channels": spec["channels"], "parameters": parameters}, within=f"{place}, ")
+    contents = specs.check({"channels": spec["channels"], "parameters": parameters}, within=place)
     sizes = contents.parameter_sizes()
     if poi and poi not in sizes:
         raise InputError(f"{place}: {suggest('parameter of interest', poi, sizes)}")
@@ -180,6 +180,7 @@ def _cut(text: str) -> str:
 
 def _measurement(measurements: Sequence[dict[str, Any]], name: str | None) -> dict[str, Any]:
     names = [measurement["name"] for measurement in measurements]
+    specs.require_unique("measurement", names)
     if name is None:
         if len(names) > 1:
             log.warning("%d measurements, taking the first: %r", len(names), names[0])

@@ -1,6 +1,9 @@
-"""Parameters, checked data and constants of a pyhf model."""
+"""Parameters, checked specification, checked data and constants of a pyhf model."""
 
+import copy
+import gc
 import math
+import weakref
 
 import cabinetry
 import models
@@ -11,7 +14,15 @@ import scipy.stats
 from likelihood.cases import case_of
 
 from jaxfit.errors import InputError
-from jaxfit.likelihood import bin_name, checked_data, parameter_space, saturated_nll, unconstrained_count
+from jaxfit.likelihood import (
+    bin_name,
+    checked_data,
+    likelihood_of,
+    parameter_space,
+    review,
+    saturated_nll,
+    unconstrained_count,
+)
 from jaxfit.likelihood.models import constraint_table
 
 
@@ -44,6 +55,60 @@ def test_bins_are_named_in_the_order_of_the_data():
     ]
     with pytest.raises(IndexError):
         bin_name(model, model.config.nmaindata)
+
+
+# -- the specification -------------------------------------------------------------------------------------------------
+
+
+def broken(name="staterror", **options):
+    """A model of the registry with a negative total in its last bin, which pyhf takes."""
+    spec = copy.deepcopy(models.WORKSPACES[name])
+    for sample in spec["channels"][-1]["samples"]:
+        sample["data"][-1] = -1.0
+        sample["modifiers"] = [modifier for modifier in sample["modifiers"] if modifier["type"] == "staterror"]
+    content = {"channels": spec["channels"], "parameters": []}
+    return pyhf.Model(content, poi_name=None, validate=False, **options)
+
+
+@pytest.mark.parametrize("entry", [review, parameter_space, likelihood_of, lambda model: checked_data(model, [])])
+def test_every_entry_refuses_a_specification_that_no_fit_can_use(entry):
+    model = broken()
+    for _ in range(2):  # a refusal is not forgotten
+        with pytest.raises(InputError, match="channel 'SR' bin 2: -2 events are expected at the start values"):
+            entry(model)
+
+
+def test_bounds_that_are_no_pairs_are_refused_before_they_are_read():
+    spec = copy.deepcopy(models.WORKSPACES["staterror"])
+    settings = [{"name": "mu", "bounds": [[0.0, 1.0, 2.0]]}]
+    model = pyhf.Model({"channels": spec["channels"], "parameters": settings}, validate=False)
+    with pytest.raises(InputError, match=r"parameter .mu., bounds\[0\]: 3 numbers, expected 2"):
+        parameter_space(model)
+
+
+@pytest.mark.parametrize("clip", ["clip_sample_data", "clip_bin_data"])
+def test_clipped_yields_may_be_negative_and_clipped_bins_have_events(clip):
+    model = broken(**{clip: 1e-3})
+    data = [1.0] * (model.config.nmaindata + model.config.nauxdata)
+    np.testing.assert_array_equal(checked_data(model, data), data)
+
+
+@pytest.mark.parametrize("name", models.WORKSPACES)
+def test_the_registry_is_sound(name):
+    model, data = models.model_and_data(name)
+    found = review(model)
+    assert review(model) is found
+    assert found.lowest.shape == found.highest.shape == (len(data),)
+
+
+def test_a_review_lives_as_long_as_its_model():
+    workspace = pyhf.Workspace(models.WORKSPACES["no_nuisance"])
+    model = workspace.model()
+    review(model)
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
@@ -89,6 +154,12 @@ def changed(data, index, value):
         (lambda data: changed(data, 3, -math.inf), "data: auxiliary datum 0 is -inf, expected a number"),
         (lambda data: changed(data, 0, "many"), "data is not a list of numbers"),
         (lambda data: changed(data, 0, [1.0, 2.0]), "data is not a list of numbers"),
+        # what numpy takes for numbers
+        (lambda data: changed(data, 0, True), "data is not a list of numbers"),
+        (lambda data: changed(data, 0, "57"), "data is not a list of numbers"),
+        (lambda data: changed(data, 0, None), "data is not a list of numbers"),
+        (lambda data: np.array(data) > 0, "data is not a list of numbers"),
+        (lambda data: np.array(data, dtype=complex), "data is not a list of numbers"),
         (lambda data: None, "data: expected 7 entries (3 bins and 4 auxiliary data), found an array of shape ()"),
     ],
 )
@@ -97,6 +168,53 @@ def test_bad_data_name_the_place(change, message):
     with pytest.raises(InputError) as caught:
         checked_data(model, change(data))
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["unequal_channels", "everything", "no_nuisance"])
+def test_data_by_channel_have_no_order(name):
+    model, data = models.model_and_data(name)
+    observed = {entry["name"]: entry["data"] for entry in models.WORKSPACES[name]["observations"]}
+    for given in (observed, dict(reversed(observed.items()))):
+        np.testing.assert_array_equal(checked_data(model, given), data)
+    given = {channel: np.array(events) for channel, events in observed.items()}
+    np.testing.assert_array_equal(checked_data(model, given), data)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "channel 'SR': no observation (there are: )"),
+        ({"sr": [1.0, 2.0, 3.0]}, "observation: unknown channel 'sr' (did you mean 'SR'? known: 'SR')"),
+        ({"SR": [1.0, 2.0]}, "observation of channel 'SR': 2 bins in data, expected 3"),
+        ({"SR": [1.0, 2.0, -3.0]}, "observation of channel 'SR', data[2]: -3.0 is not a finite number of at least 0"),
+        ({"SR": [1.0, 2.0, 3.0], "auxdata": [1.0] * 4}, "observation: unknown channel 'auxdata' (known: 'SR')"),
+    ],
+)
+def test_bad_data_by_channel_name_the_channel(given, message):
+    with pytest.raises(InputError) as caught:
+        checked_data(models.model_and_data("staterror")[0], given)
+    assert str(caught.value) == message
+
+
+def test_events_where_none_can_be_are_impossible_data():
+    """The bin whose templates are all empty; without events it is as if it were not there."""
+    model, data = models.model_and_data("empty_bin")
+    (empty,) = np.flatnonzero(review(model).highest == 0)
+    assert data[empty] == 0
+    with pytest.raises(InputError, match=f"impossible data: {bin_name(model, empty)} has 0.5 events, and none are exp"):
+        checked_data(model, changed(data, empty, 0.5))
+
+
+def test_poisson_auxiliary_data_are_counts_and_normal_ones_any_numbers():
+    model, data = models.model_and_data("everything")
+    kind, aux, _, _ = constraint_table(model.config)
+    for index in aux[kind == 1]:
+        checked_data(model, changed(data, index, -3.0))
+    for index in aux[kind == 2]:
+        checked_data(model, changed(data, index, 0.0))
+        with pytest.raises(InputError, match="is -3, expected a number of at least 0, as it is counted"):
+            checked_data(model, changed(data, index, -3.0))
+    assert {1, 2} <= set(kind)
 
 
 # -- constants ---------------------------------------------------------------------------------------------------------

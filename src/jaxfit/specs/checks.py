@@ -39,7 +39,7 @@ def check(spec: Spec, *, within: str = "", kinds: frozenset[str] = KINDS, clippe
 
     Args:
         spec: see the package.
-        within: put before the parameter's name in messages about settings, as in "measurement 'fit', ".
+        within: what the settings of parameters are part of, for messages about them: the measurement.
         kinds: types of modifiers that mean what pyhf means by them; all others are left alone.
         clipped: negative yields are clipped, and so allowed.
 
@@ -111,23 +111,24 @@ def _check_signs(contents: Contents) -> None:
 
 def _check_settings(contents: Contents, within: str) -> dict[str, Spec]:
     """Check the settings of parameters; returns them by name."""
-    require_unique(f"{within}parameter", (setting["name"] for setting in contents.settings))
+    place = f"{within}, parameter" if within else "parameter"
+    require_unique(place, (setting["name"] for setting in contents.settings))
     settings = {setting["name"]: setting for setting in contents.settings}
     kinds, sizes = contents.kinds(), contents.parameter_sizes()
     custom = {name for _, name in contents.custom}
     for name, setting in settings.items():
         if name in kinds and name not in custom:
-            _check_setting(f"{within}parameter {name!r}", setting, kinds[name], sizes[name])
+            _check_setting(f"{place} {name!r}", setting, kinds[name], sizes[name])
     for name in contents.modifiers["lumi"].names:
         missing = [key for key in ("inits", "bounds", "auxdata", "sigmas") if key not in settings.get(name, {})]
         if missing:
-            raise InputError(f"{within}parameter {name!r}: a lumi modifier needs {', '.join(missing)} to be configured")
+            raise InputError(f"{place} {name!r}: a lumi modifier needs {', '.join(missing)} to be configured")
     unknown = [name for name in contents.unknown_settings() if settings[name].get("fixed")]
     if unknown:  # published likelihoods have settings of other parameters: only a slip that leaves one free is refused
         slips = {slip for name in kinds.keys() - settings.keys() for slip in _slips(name)}
         for name in unknown:
             if slips & _slips(name):
-                raise InputError(f"{within}{suggest('parameter', name, kinds)}")
+                raise InputError(f"{within or 'settings'}: {suggest('parameter', name, kinds)}")
     return settings
 
 

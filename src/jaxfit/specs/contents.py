@@ -178,7 +178,7 @@ def require_unique(what: str, names: Iterable[Hashable]) -> None:
     seen = set()
     for name in names:
         if name in seen:
-            raise InputError(f"{what} {name!r} is there twice: rename one or merge them")
+            raise InputError(f"{what} {name!r} is there twice: rename or remove one")
         seen.add(name)
 
 
@@ -220,7 +220,7 @@ def _check_names(members: _Members, rows: Sequence[tuple[str, str]]) -> None:
             name = modifier["name"]
             other, other_row = first.setdefault(name, (kind, row))
             if (kind, row, name) in seen:
-                raise InputError(f"{_place(rows[row], kind, name)} is there twice: rename one or merge them")
+                raise InputError(f"{_place(rows[row], kind, name)} is there twice: rename or remove one")
             seen.add((kind, row, name))
             if {kind, other} not in ({kind}, {"histosys", "normsys"}) or (kind == "shapesys" and row != other_row):
                 raise InputError(

@@ -13,7 +13,7 @@ __all__ = ["Findings", "empty_bins", "findings"]
 
 _SHOWN = 3
 _ROUNDING = 1e-9  # of a parameter's largest shift
-_NOTICEABLE = 0.01
+_NOTICEABLE = 0.05**2
 
 
 class Findings(NamedTuple):
@@ -32,8 +32,9 @@ def findings(contents: Contents) -> Findings:
     """Look for what is legal but worth telling.
 
     Same-sided: q^2 - l^2 is noticeable, where q and l are the even and the odd part of a parameter's response in units
-    of the statistical uncertainty; it is the sum over bins of up shift x down shift / events. The NLL is convex at the
-    nominal value unless 2 q d > 1 + l^2 for data that are d standard deviations away: q = 0.1 needs d > 5.
+    of the statistical uncertainty; it is the sum over bins of up shift x down shift / events. For data that are d
+    standard deviations away from nominal the NLL is convex there, with its constraint and interpolation code 4p, unless
+    15/4 q d > 1 + l^2: q = 0.05 needs d > 5.
     """
     names, up, down = _shifts(contents)
     events = contents.total(contents.nominal) + np.abs(up) + np.abs(down)
