@@ -60,6 +60,7 @@ def here(tmp_path, monkeypatch):
 
 
 NO_POI, IMPOSSIBLE = measurement("background only", fixed=True), measurement("impossible", inits=[7.0], bounds=[[0, 5]])
+EMPTY_BIN = {"name": "s", "data": [9.0, 0.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]}
 
 
 def write(name, content):
@@ -288,6 +289,18 @@ BAD_WORKSPACES = {
         broken(measurements=[IMPOSSIBLE]),
         "parameter 'mu': start value 7 is outside its bounds [0, 5]",
     ),
+    "a key twice": (
+        broken()[:-1] + ', "channels": []}',
+        "ws.json: not JSON that can be read: key 'channels' is there twice",
+    ),
+    "a channel twice": (
+        broken(channels=2 * specification()["channels"]),
+        "channel 'SR' is there twice: rename or remove one",
+    ),
+    "impossible data": (
+        broken(channels=[{"name": "SR", "samples": [EMPTY_BIN]}]),
+        "impossible data: channel 'SR' bin 1 has 66 events",
+    ),
     "NaN": (observed([1.0, float("nan")]), "observations[0].data[1] (observation 'SR'): expected finite number"),
 }
 BAD_ARGUMENTS = {
@@ -304,7 +317,7 @@ BAD_ARGUMENTS = {
     "no such command": (["ft", "ws.json"], "No such command 'ft'"),
     "no workspace": (["fit"], "Missing argument 'WORKSPACE.json'"),
     "no iterations": (["fit", "ws.json", "--maxiter", "0"], "Invalid value for '--maxiter'"),
-    "no such solver": (["fit", "ws.json", "--solver", "minuit"], "'minuit' is not one of 'newton'"),
+    "no such solver": (["fit", "ws.json", "--solver", "simplex"], "'simplex' is not one of 'newton'"),
     "output is a folder": (["fit", "ws.json", "--output", "folder"], "'folder' is a directory"),
     "output below a file": (["fit", "ws.json", "--output", "ws.json/fit.json"], "'ws.json/fit.json' cannot be written"),
     "figures are a file": (["fit", "ws.json", "--figures", "ws.json"], "'ws.json' is a file"),

@@ -7,6 +7,7 @@ elements of a batch of fits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,9 @@ Data: TypeAlias = Float[Array, "data"]
 Globals: TypeAlias = Float[Array, "globals"]
 Bins: TypeAlias = Float[Array, "blocks width"]
 Slots: TypeAlias = Float[Array, "slots blocks width"]
+
+# What data can be given as: pyhf's list of main and auxiliary data, or the observed events of every channel by name.
+ObservedData: TypeAlias = Sequence[float] | Mapping[str, Sequence[float]]
 
 NumpyArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 NumpyMask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
@@ -33,6 +37,7 @@ __all__ = [
     "Int",
     "NumpyArray",
     "NumpyMask",
+    "ObservedData",
     "Pars",
     "Scalar",
     "Slots",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ from jaxfit import specs
 from jaxfit.errors import InputError
 from jaxfit.likelihood import constraints
 from jaxfit.parameters import ParameterSpace
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 
 __all__ = [
     "Review",
@@ -96,7 +96,7 @@ def bin_name(model: pyhf.Model, index: int) -> str:
     raise IndexError(index)
 
 
-def checked_data(model: pyhf.Model, data: Sequence[float] | Mapping[str, Sequence[float]]) -> NumpyArray:
+def checked_data(model: pyhf.Model, data: ObservedData) -> NumpyArray:
     """Observed and auxiliary data of a model as an array.
 
     Args:
