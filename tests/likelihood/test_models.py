@@ -93,6 +93,12 @@ def test_clipped_yields_may_be_negative_and_clipped_bins_have_events(clip):
     np.testing.assert_array_equal(checked_data(model, data), data)
 
 
+def test_a_bin_that_is_clipped_is_not_empty():
+    workspace = pyhf.Workspace(models.WORKSPACES["empty_bin"])
+    assert (review(workspace.model()).highest == 0).any()
+    assert not (review(workspace.model(clip_bin_data=1e-3)).highest == 0).any()
+
+
 @pytest.mark.parametrize("name", models.WORKSPACES)
 def test_the_registry_is_sound(name):
     model, data = models.model_and_data(name)

@@ -105,8 +105,12 @@ NEGATIVE = "channel 'SR' bin 1: {} events are expected at the start values, and 
     ],
 )  # fmt: skip
 def test_negative_totals(spec, events):
+    """Also where lumi acts, which has a constraint."""
     assert refusal(spec).startswith(NEGATIVE.format(events))
     check(spec, clipped=True)
+    spec["channels"][0]["samples"][1]["modifiers"].append({"name": "lumi", "type": "lumi", "data": None})
+    spec["parameters"].append(LUMI)
+    assert refusal(spec).startswith(NEGATIVE.format(events))
 
 
 @pytest.mark.parametrize(
@@ -169,6 +173,7 @@ def test_totals_that_a_fit_can_have(spec):
         ({"name": "lumi"}, "parameter 'lumi' is there twice: rename or remove one"),
         ({"name": "muu", "fixed": True}, "settings: unknown parameter 'muu' (did you mean 'mu'? known: "),
         ({"name": "Norm", "fixed": True}, "settings: unknown parameter 'Norm' (did you mean 'norm'? known: "),
+        ({"name": "SHAPES", "fixed": True}, "settings: unknown parameter 'SHAPES' (did you mean 'shape'? known: "),
         ({"name": "hsape", "fixed": True}, "settings: unknown parameter 'hsape' (did you mean 'shape'? known: "),
     ],
 )
@@ -186,6 +191,8 @@ def test_settings_that_fit_no_parameter(spec, setting, said):
         {"name": "SR", "auxdata": [0.0, 3.0], "factors": [1.0, 4.0]},
         {"name": "stat", "sigmas": [0.1] * 4, "inits": [1] * 4, "bounds": [[0, 2]] * 4},
         # of parameters that are not in the model, as in published workspaces
+        {"name": "lumi2", "fixed": True},
+        {"name": "lumis", "fixed": True},  # lumi has its own
         {"name": "mu_BG", "fixed": True},
         {"name": "muu", "bounds": [[0.0, 5.0]]},
         {"name": "norm_2", "fixed": True},
@@ -193,6 +200,12 @@ def test_settings_that_fit_no_parameter(spec, setting, said):
 )
 def test_settings_that_a_fit_can_use(spec, setting):
     spec["parameters"].append(setting)
+    check(spec)
+
+
+def test_settings_of_custom_modifiers_are_left_alone(spec):
+    put(spec, (*MODIFIERS, 0), {"name": "mu", "type": "funky", "data": None})
+    spec["parameters"].append({"name": "mu", "inits": [1.0, 2.0, 3.0], "auxdata": "anything"})
     check(spec)
 
 

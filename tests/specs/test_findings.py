@@ -85,6 +85,7 @@ def test_shifts_of_samples_add_up():
     [
         modifier("histosys", "h", [50.0, 60.0], [55.0, 60.0]),
         modifier("histosys", "h", [50.0, 59.0], [50.0, 60.0]),
+        modifier("histosys", "h", [50.0 * (1 + 1e-15), 59.0], [50.0 * (1 + 1e-15), 60.0]),  # up to rounding
         modifier("normsys", "h", 1.0, 1.2),
         modifier("normsys", "h", 0.9, 1.0),
     ],
