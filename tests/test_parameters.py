@@ -1,6 +1,7 @@
 """Overrides by name and by list, and what each mistake is told."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,3 +161,15 @@ def test_mistakes_are_named(space, arguments, message):
 def test_an_unknown_name_is_an_input_error(space):
     with pytest.raises(InputError, match="unknown parameter 'lumi'"):
         space.index("lumi")
+
+
+def test_the_parameter_of_interest(space):
+    assert space.poi_index() == space.index(space.poi)
+    assert space.poi_index("jes") == space.index("jes")
+    with pytest.raises(InputError, match="unknown parameter 'lumi'"):
+        space.poi_index("lumi")
+    with pytest.raises(InputError, match="no parameter of interest: name one with poi_name"):
+        replace(space, poi=None).poi_index()
+    for fixed in (space.override(fix_pars={"jes": True}), space.override(par_bounds={"jes": (0.0, 0.0)})):
+        with pytest.raises(InputError, match="'jes' is fixed"):
+            fixed.poi_index("jes")

@@ -95,6 +95,7 @@ def impacts(
     held = np.array([np.zeros_like(free), *members.values(), curvatures > 0])
     held[:, index] = False
     columns, positive = covariance_columns(likelihood, best.bestfit, observed, index, free & ~held)
+    positive &= np.isfinite(best.uncertainty[index])
     variances = np.where(positive, columns[:, index], np.nan)
     column = np.where(np.isnan(best.uncertainty) | ~positive[0], np.nan, columns[0])
     if not positive[0]:
@@ -102,11 +103,12 @@ def impacts(
 
     prefit, postfit = prefit_widths(model), np.where(best.uncertainty > 0, best.uncertainty, np.inf)
     shifts = column * np.sqrt(curvatures)
-    statistical = variances[0] - np.nansum(shifts**2)
+    squares = np.where(np.isnan(best.uncertainty) & positive[0], 0.0, shifts**2)
+    statistical = variances[0] - squares.sum()
     if statistical < 0:  # far from Asimov data the curvature of the observed events' terms can be negative
         notes.append(f"the statistical part of the variance is negative: {statistical:.3g}")
         statistical = np.nan
-    parts = {name: float(np.sqrt(np.nansum(shifts[inside] ** 2))) for name, inside in members.items()}
+    parts = {name: float(np.sqrt(squares[inside].sum())) for name, inside in members.items()}
     if curvatures[index] > 0:
         parts[f"constraint of {space.names[index]}"] = float(np.abs(shifts[index]))
     conditional = np.sqrt(np.maximum(variances[0] - variances[1:-1], 0.0))

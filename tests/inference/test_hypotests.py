@@ -1,0 +1,265 @@
+"""Hypothesis tests are pyhf's, for all values as one batch."""
+
+import json
+
+import numpy as np
+import pyhf
+import pytest
+from models import model_and_data
+
+import jaxfit
+from jaxfit import FitError, FitWarning, InputError, Status
+from jaxfit.inference import ratios
+from jaxfit.workspaces import load
+from jaxfit.workspaces import model_and_data as model_and_data_of
+
+VALUES = [0.0, 0.4, 1.1, 2.0, 4.5]
+UNBOUNDED = {"mu": (-10.0, 10.0)}
+# name: values of the parameter of interest around the limits (where MINUIT needs more than minutes it is left out: 4L
+# has a fit with mu_ZZ = 0, 3L has 328 parameters; in 1file_25bin a bin without events expects negative yields)
+WORKSPACES = {
+    "agc_ttbar_all": [0.5, 1.1],
+    "agc_ttbar_5files": [0.5, 1.1],
+    "atlas_1Lbb_2020__C1N2_Wh_hbb_1000_0": [1.0],
+    "ttbar_ljets_xsec_pruned": [1.1],
+    "atlas_3LRJ_2020__ERJR_100p0_20p0": [0.5, 1.3],
+    "bayesian_SRee_SRmm_Srem": [2.0, 6.0],
+    "pyhf_xml_input1": [0.6, 1.2, 2.1],
+    "pyhf_coupledshapefactor": [0.7, 1.4, 2.2],
+    "cabinetry_tutorial_ntuples": [1.0, 2.0, 3.1],
+}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return model_and_data("staterror")
+
+
+@pytest.fixture
+def minuit():
+    """pyhf as the oracle: numpy and tight MINUIT."""
+    backend = pyhf.get_backend()
+    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(strategy=2, tolerance=1e-4))
+    yield
+    pyhf.set_backend(*backend)
+
+
+def bounds_of(model, bounds):
+    """pyhf's list form."""
+    return [bounds.get(n, b) for n, b in zip(model.config.par_names, model.config.suggested_bounds(), strict=True)]
+
+
+def assert_pyhfs(result, model, data, tolerance, **options):
+    """CLs, observed and expected, and the tails."""
+    for i, value in enumerate(result.poi_values):
+        observed, tails, expected = pyhf.infer.hypotest(
+            float(value), data, model, test_stat=result.test_stat, return_tail_probs=True, return_expected_set=True,
+            **options,
+        )  # fmt: skip
+        assert result.CLs_obs[i] == pytest.approx(float(observed), abs=tolerance)
+        np.testing.assert_allclose(result.CLs_exp[i], [float(p) for p in expected], rtol=0, atol=tolerance)
+        ours = [result.CLb_obs[i]] if result.test_stat == "q0" else [result.CLsb_obs[i], result.CLb_obs[i]]
+        np.testing.assert_allclose(ours, [float(p) for p in tails], rtol=0, atol=tolerance)
+
+
+@pytest.mark.usefixtures("minuit")
+@pytest.mark.parametrize("calc_base_dist", ["normal", "clipped_normal"])
+def test_qtilde_is_pyhfs(problem, calc_base_dist):
+    result = jaxfit.hypotest(VALUES[1:], problem[1], problem[0], calc_base_dist=calc_base_dist)
+    assert result.converged
+    assert result.name == "mu"
+    assert_pyhfs(result, *problem, 1e-6, calc_base_dist=calc_base_dist)
+
+
+@pytest.mark.usefixtures("minuit")
+def test_q_is_pyhfs(problem):
+    model, data = problem
+    result = jaxfit.hypotest(VALUES[1:], data, model, par_bounds=UNBOUNDED, test_stat="q")
+    assert result.statuses == (Status.OK,) * 4
+    assert_pyhfs(result, model, data, 1e-6, par_bounds=bounds_of(model, UNBOUNDED))
+
+
+@pytest.mark.usefixtures("minuit")
+def test_q0_is_pyhfs(problem):
+    result = jaxfit.hypotest([0.0], problem[1], problem[0], test_stat="q0")
+    assert_pyhfs(result, *problem, 1e-6)
+
+
+@pytest.mark.usefixtures("minuit")
+@pytest.mark.parametrize(("test_stat", "bounds"), [("t", UNBOUNDED), ("ttilde", {})])
+def test_two_sided_statistics_are_pyhfs(problem, test_stat, bounds):
+    model, data = problem
+    result = jaxfit.hypotest(VALUES, data, model, par_bounds=bounds, test_stat=test_stat)
+    theirs = {"t": pyhf.infer.test_statistics.tmu, "ttilde": pyhf.infer.test_statistics.tmu_tilde}[test_stat]
+    config = model.config
+    for value, found in zip(VALUES, result.statistic, strict=True):
+        args = config.suggested_init(), bounds_of(model, bounds), config.suggested_fixed()
+        assert found == pytest.approx(float(theirs(value, data, model, *args)), abs=1e-5)
+    np.testing.assert_allclose(result.CLs_obs, result.CLsb_obs)
+
+
+@pytest.mark.usefixtures("minuit")
+def test_settings_are_pyhfs(problem):
+    model, data = problem
+    names = model.config.par_names
+    init = [0.3 if name == "xsec" else value for name, value in zip(names, model.config.suggested_init(), strict=True)]
+    fixed = [name == "xsec" for name in names]
+    result = jaxfit.hypotest([1.0], data, model, init, None, fixed)
+    named = jaxfit.hypotest([1.0], data, model, fixed_params={"xsec": 0.3})
+    free = jaxfit.hypotest([1.0], data, model)
+    assert named.CLs_obs == result.CLs_obs
+    assert abs(free.CLs_obs - result.CLs_obs) > 1e-3
+    assert_pyhfs(result, model, data, 1e-6, init_pars=init, fixed_params=fixed)
+
+
+def test_estimate_below_zero():
+    """A deficit: the best fit is on the bound, and q-tilde differs from q."""
+    model, data = model_and_data("staterror")
+    low = [0.6 * n for n in data[: model.config.nmaindata]] + data[model.config.nmaindata :]
+    bounded = jaxfit.hypotest(VALUES[1:], low, model)
+    free = jaxfit.hypotest(VALUES[1:], low, model, par_bounds=UNBOUNDED, test_stat="q")
+    assert bounded.bestfit == 0.0
+    assert free.bestfit < -0.1
+    assert (free.statistic - bounded.statistic > 0.1).all()
+    # the asymptotic distributions make up for it
+    np.testing.assert_allclose(bounded.CLs_obs, free.CLs_obs, atol=0.02)
+
+
+def test_a_number_gives_numbers(problem):
+    model, data = problem
+    many, one = jaxfit.hypotest(VALUES, data, model), jaxfit.hypotest(1.1, data, model)
+    assert many.CLs_obs.shape == (5,)
+    assert many.CLs_exp.shape == (5, 5)
+    assert one.CLs_obs.shape == one.statistic.shape == one.poi_values.shape == ()
+    assert one.CLs_exp.shape == (5,)
+    assert float(one.CLs_obs) == pytest.approx(many.CLs_obs[2], abs=1e-7)
+    assert one.statuses == (Status.OK_AT_BOUND,)  # the best fit to Asimov data without a signal
+    # no value is excluded by nothing
+    assert many.statistic[0] == 0.0
+    assert many.CLs_obs[0] == pytest.approx(1.0)
+
+
+def test_any_parameter(problem):
+    """t is the profile likelihood."""
+    model, data = problem
+    values = [-1.0, 0.0, 0.5]
+    result = jaxfit.hypotest(values, data, model, test_stat="t", poi_name="xsec")
+    scan = jaxfit.scan(model, data, "xsec", values=values)
+    np.testing.assert_allclose(result.statistic, scan.delta_nlls, rtol=0, atol=1e-6)
+    assert result.name == "xsec"
+    assert result.bestfit == pytest.approx(scan.bestfit, abs=1e-4)
+
+
+def test_fits_are_a_batch(problem, monkeypatch):
+    """2 N + 3 of them, in two batches."""
+    lanes = []
+    solve = ratios.solve
+    monkeypatch.setattr(
+        ratios, "solve", lambda *args, **options: lanes.append(len(args[1].start)) or solve(*args, **options)
+    )
+    jaxfit.hypotest(VALUES, problem[1], problem[0])
+    assert lanes == [2, 2 * len(VALUES) + 1]
+
+
+def test_a_value_that_cannot_be_fitted_is_flagged(problem, monkeypatch):
+    model, data = problem
+    index, solve = model.config.poi_index, ratios.solve
+
+    def failing_at_two(model, problems, **options):
+        solved = solve(model, problems, **options)
+        failed = (problems.lower[:, index] == 2.0) & (problems.data == data).all(axis=1)
+        rescues = tuple(("damped: STALLED",) if lane else () for lane in failed)
+        return solved._replace(status=np.where(failed, Status.STALLED, solved.status), rescues=rescues)
+
+    monkeypatch.setattr(ratios, "solve", failing_at_two)
+    with pytest.warns(FitWarning, match=r"^1 of 2 fits to the data failed: mu = 2 \(STALLED\)$") as caught:
+        result = jaxfit.hypotest([1.1, 2.0], data, model)
+    assert caught[0].filename == __file__
+    assert result.statuses == (Status.OK_AT_BOUND, Status.STALLED)
+    assert not result.converged
+    assert np.isnan([result.CLs_obs[1], result.CLsb_obs[1], result.CLb_obs[1], result.statistic[1]]).all()
+    assert np.isfinite(result.CLs_exp).all()  # the data do not enter
+    assert "STALLED" in str(result).splitlines()[2]
+    assert result.rescues == {"mu = 2": ("damped: STALLED",)}
+    monkeypatch.undo()
+    assert result.CLs_obs[0] == pytest.approx(jaxfit.hypotest([1.1], data, model).CLs_obs[0], abs=1e-7)
+
+
+def test_nothing_is_said_of_a_test_without_a_best_fit(problem):
+    model, data = problem
+    with pytest.warns(FitWarning, match="the best fit failed"):
+        result = jaxfit.hypotest(VALUES, data, model, maxiter=1)
+    assert np.isnan(result.CLs_obs).all()
+    assert np.isnan(result.CLs_exp).all()
+    with pytest.raises(FitError, match="the best fit failed") as caught:
+        jaxfit.hypotest(1.0, data, model, maxiter=1, on_failure="raise")
+    assert np.isnan(caught.value.result.CLs_obs)
+
+
+@pytest.mark.parametrize(
+    ("test_stat", "bounds", "text"),
+    [
+        ("q", {}, "q is for a mu that may be negative: lower its bound, or take 'qtilde'"),
+        ("t", {}, "t is for a mu that may be negative: lower its bound, or take 'ttilde'"),
+        ("qtilde", UNBOUNDED, "qtilde is for a lower bound of 0 and mu has -10: set it, or take 'q'"),
+    ],
+)
+def test_bounds_that_do_not_fit_the_statistic_are_told(problem, test_stat, bounds, text):
+    model, data = problem
+    with pytest.warns(FitWarning, match=text):
+        result = jaxfit.hypotest(1.0, data, model, par_bounds=bounds, test_stat=test_stat)
+    assert result.warnings == (text,)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"poi_test": [1.0, float("nan")]}, "poi_test must be a finite number"),
+        ({"poi_test": []}, "poi_test must be a finite number"),
+        ({"poi_test": "all"}, "poi_test is 'all', expected a number"),
+        ({"test_stat": "q0"}, "poi_test must be 0"),
+        ({"test_stat": "q_mu"}, "unknown test_stat 'q_mu'"),
+        ({"calc_base_dist": "poisson"}, "unknown calc_base_dist 'poisson'"),
+        ({"poi_name": "nu"}, "unknown parameter 'nu'"),
+        ({"fixed_params": {"mu": True}}, "'mu' is fixed: free it"),
+        ({"on_failure": "ask"}, "unknown policy"),
+    ],
+    ids=str,
+)
+def test_wrong_input_is_refused(problem, options, text):
+    with pytest.raises(InputError, match=text):
+        jaxfit.hypotest(**{"poi_test": 1.0, "data": problem[1], "pdf": problem[0], **options})
+
+
+def test_a_model_needs_a_parameter_of_interest():
+    model, data = model_and_data("gammas_only")
+    with pytest.raises(InputError, match="no parameter of interest: name one with poi_name"):
+        jaxfit.hypotest(1.0, data, model)
+
+
+# -- published workspaces ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("minuit")
+@pytest.mark.parametrize("test_stat", ["qtilde", "q", "q0"])
+@pytest.mark.parametrize("name", WORKSPACES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, where MINUIT tries negative yields
+def test_published_workspaces(shared, name, test_stat):
+    model, data = model_and_data_of(load(shared / "workspaces" / f"{name}.json"))
+    values = [0.0] if test_stat == "q0" else WORKSPACES[name]
+    lower, upper = model.config.suggested_bounds()[model.config.poi_index]
+    bounds = {model.config.poi_name: (-upper if test_stat == "q" else lower, upper)}
+    result = jaxfit.hypotest(values, data, model, par_bounds=bounds, test_stat=test_stat)
+    assert result.converged
+    assert_pyhfs(result, model, data, 1e-3, par_bounds=bounds_of(model, bounds))
+
+
+@pytest.mark.slow
+def test_published_values(shared):
+    """CLs of the ATLAS search for C1N2 (1Lbb), observed and expected, as pyhf gave them."""
+    published = json.loads((shared / "workspaces" / "reference" / "1Lbb_cls.json").read_text())["C1N2_Wh_hbb_1000_0"]
+    model, data = model_and_data_of(load(shared / "workspaces" / "atlas_1Lbb_2020__C1N2_Wh_hbb_1000_0.json"))
+    result = jaxfit.hypotest(1.0, data, model)
+    assert float(result.CLs_obs) == pytest.approx(published["CLs_obs"], abs=1e-4)
+    np.testing.assert_allclose(result.CLs_exp, published["CLs_exp"], rtol=0, atol=1e-4)
