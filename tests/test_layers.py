@@ -17,6 +17,7 @@ LAYERS = {
     "breakdowns": 0,
     "errors": 0,
     "parameters": 0,
+    "regions": 0,
     "results": 0,
     "specs": 0,
     "statuses": 0,

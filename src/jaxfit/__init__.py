@@ -7,8 +7,21 @@ cabinetry's plots and tables.
 from jaxfit.breakdowns import ImpactResults, RankingResults
 from jaxfit.diagnoses import Diagnosis
 from jaxfit.errors import InputError, JaxfitError
-from jaxfit.inference import FitError, FitWarning, fit, hypotest, impacts, limit, ranking, scan, significance
+from jaxfit.inference import (
+    FitError,
+    FitWarning,
+    fit,
+    hypotest,
+    impacts,
+    intervals,
+    limit,
+    ranking,
+    scan,
+    scan2d,
+    significance,
+)
 from jaxfit.likelihood import ModelPrediction, asimov, prediction
+from jaxfit.regions import IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 from jaxfit.storage import load_results
@@ -22,10 +35,12 @@ __all__ = [
     "HypotestResults",
     "ImpactResults",
     "InputError",
+    "IntervalResults",
     "JaxfitError",
     "LimitResults",
     "ModelPrediction",
     "RankingResults",
+    "Scan2DResults",
     "ScanResults",
     "SignificanceResults",
     "Status",
@@ -33,10 +48,12 @@ __all__ = [
     "fit",
     "hypotest",
     "impacts",
+    "intervals",
     "limit",
     "load_results",
     "prediction",
     "ranking",
     "scan",
+    "scan2d",
     "significance",
 ]

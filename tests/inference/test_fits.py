@@ -431,10 +431,23 @@ def test_wrong_data_are_refused(staterror, change, text):
         jaxfit.fit(model, change(data))
 
 
-def test_minos_is_refused(staterror):
-    model, data, _ = staterror
-    with pytest.raises(NotImplementedError, match=r"jaxfit\.scan"):
-        jaxfit.fit(model, data, minos="mu")
+def test_minos_has_cabinetrys_form(staterror):
+    model, data, result = staterror
+    assert result.minos_uncertainty == {}
+    names = ["xsec", "mu"]
+    with_minos = jaxfit.fit(model, data, minos=names)
+    ends = jaxfit.intervals(model, data, names)
+    assert with_minos.minos_uncertainty == ends.minos_uncertainty
+    assert list(with_minos.minos_uncertainty) == names
+    assert jaxfit.fit(model, data, minos="mu").minos_uncertainty.keys() == {"mu"}
+    theirs = cabinetry.fit.fit(model, data, minos=names, strategy=2, tolerance=1e-3)
+    for name in names:
+        sigma = result.uncertainty[result.labels.index(name)]
+        np.testing.assert_allclose(
+            with_minos.minos_uncertainty[name], theirs.minos_uncertainty[name], rtol=0, atol=1e-3 * sigma
+        )
+    with pytest.raises(InputError, match="unknown parameter 'Mu'"):
+        jaxfit.fit(model, data, minos="Mu")
 
 
 # -- cabinetry --------------------------------------------------------------------------------------------------------

@@ -4,8 +4,22 @@ from jaxfit.inference.failures import FitError, FitWarning
 from jaxfit.inference.fits import fit
 from jaxfit.inference.hypotests import hypotest
 from jaxfit.inference.impacts import impacts
+from jaxfit.inference.intervals import intervals
 from jaxfit.inference.limits import limit, significance
 from jaxfit.inference.rankings import ranking
 from jaxfit.inference.scans import scan
+from jaxfit.inference.surfaces import scan2d
 
-__all__ = ["FitError", "FitWarning", "fit", "hypotest", "impacts", "limit", "ranking", "scan", "significance"]
+__all__ = [
+    "FitError",
+    "FitWarning",
+    "fit",
+    "hypotest",
+    "impacts",
+    "intervals",
+    "limit",
+    "ranking",
+    "scan",
+    "scan2d",
+    "significance",
+]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from jaxfit.diagnoses import Diagnosis, device, versions
+from jaxfit.inference.crossings import crossings, free_indices
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.goodness import goodness_of_fit as goodness
 from jaxfit.inference.rescues import FAILED, SEED, explore, rescue, several_minima
@@ -60,7 +61,8 @@ def fit(
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
         data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
-        minos: not available yet, must be None.
+        minos: names of parameters whose uncertainties to find from profile likelihoods, too (one standard deviation;
+            :func:`jaxfit.intervals` has other confidence levels).
         goodness_of_fit: also find the p-value of the saturated model.
         init_pars: start values, as a mapping by parameter name or a list over all parameters; default the model's.
         fix_pars: which parameters to hold at their start value; in a mapping a number is the value to hold it at.
@@ -79,22 +81,33 @@ def fit(
 
     Raises:
         InputError: data or settings that do not fit the model; the text names the place.
-        FitError: the fit did not end in a minimum, with ``on_failure="raise"``.
+        FitError: the fit did not end in a minimum, or ``minos`` was not found, with ``on_failure="raise"``.
 
     Warns:
         FitWarning: the same by default; ``status`` of the result says it too.
     """
-    if minos is not None:
-        raise NotImplementedError("minos is not available yet: jaxfit.scan gives the profile likelihood of a parameter")
     checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
-    result = best_fit(model, observed, space, solver=solver, maxiter=maxiter, goal=edm_goal(tolerance))
+    indices = free_indices(space, [] if minos is None else minos)
+    options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "goal": edm_goal(tolerance)}
+    result = best_fit(model, observed, space, **options)
     if goodness_of_fit:
         result = replace(result, goodness_of_fit=goodness(model, observed, result.best_twice_nll))
     if verify:
         result = verified(model, observed, space, result)
-    if not result.converged:
-        report(f"{result.status.name}: {'; '.join(result.warnings)}", result, on_failure)
+    remarks: list[str] = []
+    if indices.size:
+        found = crossings(model, observed, space, result, indices, 1.0, **options)
+        remarks = found.remarks(space, indices)
+        distances = (found.ends - result.bestfit[indices, None]).tolist()
+        result = replace(
+            result,
+            minos_uncertainty={space.names[i]: (down, up) for i, (down, up) in zip(indices, distances, strict=True)},
+            diagnosis=replace(result.diagnosis, warnings=(*result.warnings, *remarks)),
+        )
+    if remarks or not result.converged:
+        how = "" if result.converged else f"{result.status.name}: "
+        report(how + "; ".join(result.warnings), result, on_failure)
     return result
 
 
