@@ -5,8 +5,8 @@ import pytest
 from models import model_and_data
 
 import jaxfit
-from jaxfit.curvatures import covariance_columns
-from jaxfit.likelihood import likelihood_of
+from jaxfit.curvatures import correlation, covariance_columns, curvature, hessian, nll, slopes
+from jaxfit.likelihood import likelihood_of, parameter_space
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +49,32 @@ def test_a_point_without_a_covariance(fitted):
     nothing[:3] = 0.0
     _, positive = covariance_columns(likelihood, best.bestfit, nothing, index, masks)
     assert not positive.any()
+
+
+def test_curvature_and_hessian_agree():
+    """Widths and correlations of the free parameters are those of the inverted dense Hessian."""
+    model, data = model_and_data("staterror")
+    likelihood, space = likelihood_of(model), parameter_space(model)
+    free = np.ones(space.start.size, dtype=bool)
+    free[1] = False
+    around = curvature(likelihood, space.start, free, np.zeros_like(free), np.asarray(data))
+    dense = hessian(likelihood, space.start, np.asarray(data))
+    covariance = np.zeros_like(dense)
+    covariance[np.ix_(free, free)] = np.linalg.inv(dense[np.ix_(free, free)])
+    correlations = correlation(around.factor, likelihood.order, likelihood.rows)
+    found = correlations * np.outer(around.sigma, around.sigma)
+    assert bool(around.factor.positive)
+    np.testing.assert_allclose(found, covariance, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(around.diagonal, np.diag(dense), rtol=1e-12)
+    np.testing.assert_allclose(around.nll, -model.logpdf(space.start, data)[0], rtol=1e-12)
+    np.testing.assert_allclose(around.expected, model.expected_data(space.start, include_auxdata=False), rtol=1e-12)
+
+
+def test_value_and_slopes(fitted):
+    likelihood, data, best = fitted
+    model, _ = model_and_data("staterror")
+    point = best.bestfit + 0.3 * best.uncertainty
+    assert nll(likelihood, point, data) == pytest.approx(-float(model.logpdf(point, data)[0]), rel=1e-12)
+    step = 1e-6 * np.eye(point.size)
+    numerical = [(nll(likelihood, point + h, data) - nll(likelihood, point - h, data)) / 2e-6 for h in step]
+    np.testing.assert_allclose(slopes(likelihood, point, data), numerical, rtol=1e-5, atol=1e-6)

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "src" / "jaxfit"
 LAYERS = {
     "arrow": 0,
     "breakdowns": 0,
+    "diagnoses": 0,
     "errors": 0,
     "parameters": 0,
     "regions": 0,
@@ -32,6 +33,7 @@ LAYERS = {
     "inference": 3,
     "cli": 4,
     "examples": 4,
+    "optimizers": 4,
     "plot": 4,
 }
 # The only layers whose rooms may import each other: the vocabulary, and the outside. Cycles are forbidden everywhere.

@@ -13,7 +13,7 @@ import jaxfit
 from jaxfit import minimization
 from jaxfit.errors import InputError
 from jaxfit.likelihood import likelihood_of, parameter_space
-from jaxfit.minimization import Minima, Problems, correlation, curvature, edm_goal, hessian, minimize
+from jaxfit.minimization import Minima, Problems, edm_goal, minimize
 from jaxfit.statuses import Status
 
 COMPILATION = "/jax/core/compile/backend_compile_duration"
@@ -163,25 +163,6 @@ def test_unknown_solver(sixteen):
     likelihood, problems, _ = sixteen
     with pytest.raises(InputError, match=r"unknown solver 'lbfgs' .*did you mean 'lbfgsb'"):
         minimize(likelihood, problems, solver="lbfgs")
-
-
-def test_curvature_and_hessian_agree():
-    """Widths and correlations of the free parameters are those of the inverted dense Hessian."""
-    model, data = model_and_data("staterror")
-    likelihood, space = likelihood_of(model), parameter_space(model)
-    free = np.ones(space.start.size, dtype=bool)
-    free[1] = False
-    around = curvature(likelihood, space.start, free, np.zeros_like(free), np.asarray(data))
-    dense = hessian(likelihood, space.start, np.asarray(data))
-    covariance = np.zeros_like(dense)
-    covariance[np.ix_(free, free)] = np.linalg.inv(dense[np.ix_(free, free)])
-    correlations = correlation(around.factor, likelihood.order, likelihood.rows)
-    found = correlations * np.outer(around.sigma, around.sigma)
-    assert bool(around.factor.positive)
-    np.testing.assert_allclose(found, covariance, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(around.diagonal, np.diag(dense), rtol=1e-12)
-    np.testing.assert_allclose(around.nll, -model.logpdf(space.start, data)[0], rtol=1e-12)
-    np.testing.assert_allclose(around.expected, model.expected_data(space.start, include_auxdata=False), rtol=1e-12)
 
 
 # -- nothing is compiled twice ----------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import pytest
 import jaxfit
 
 PUBLIC = [
+    "Diagnosis",
+    "FitError",
     "FitResults",
     "FitWarning",
     "HypotestResults",
@@ -30,6 +32,7 @@ PUBLIC = [
     "intervals",
     "limit",
     "load_results",
+    "optimizer",
     "prediction",
     "ranking",
     "scan",

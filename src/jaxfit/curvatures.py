@@ -1,17 +1,59 @@
-"""Compiled questions about one point: the covariance of one parameter with all others, and the expected yields."""
+"""Compiled questions about one point: the likelihood around it, covariances, expected yields."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxfit.arrow import ArrowFactor, ArrowVector
 from jaxfit.likelihood import Likelihood
 from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
 
-__all__ = ["covariance_columns", "expected_yields", "nll", "slopes"]
+__all__ = ["Curvature", "correlation", "covariance_columns", "curvature", "expected_yields", "hessian", "nll", "slopes"]
 
 _MASKS = 64  # of a compiled program
+
+
+class Curvature(NamedTuple):
+    """The likelihood around one point: NLL, gradient, EDM, widths, expected yields, the Hessian."""
+
+    nll: Scalar
+    gradient: Pars
+    edm: Scalar
+    sigma: Pars
+    diagonal: Pars
+    factor: ArrowFactor
+    expected: Float[Array, "bins"]
+
+
+def curvature(
+    likelihood: Likelihood, pars: NumpyArray, free: NumpyMask, held: NumpyMask, data: NumpyArray
+) -> Curvature:
+    """NLL, expected yields and inverse Hessian over the ``free`` parameters (zero elsewhere) at a point.
+
+    The slopes of ``held`` parameters (on a bound) do not count in the EDM.
+    """
+    masks = np.asarray(free, dtype=float), np.asarray(free & ~held, dtype=float)
+    with jax.enable_x64(True):
+        around: Curvature = _curvature(likelihood, pars, *masks, data)
+        return around
+
+
+def correlation(factor: ArrowFactor, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]) -> NumpyArray:
+    """The correlation matrix of all parameters, which takes longer than an iteration if they are many."""
+    with jax.enable_x64(True):
+        return np.asarray(_correlation(factor, order, rows))
+
+
+def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
+    """The dense Hessian of the NLL over all parameters, for a diagnosis."""
+    with jax.enable_x64(True):
+        dense = np.asarray(_hessian(likelihood, pars, data))
+        order = np.asarray(likelihood.order)
+    return np.asarray(dense[np.ix_(order, order)])
 
 
 def covariance_columns(
@@ -59,6 +101,33 @@ def slopes(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyA
     """Gradient of -log(likelihood)."""
     with jax.enable_x64(True):
         return np.asarray(_slopes(likelihood, pars, data))
+
+
+@jax.jit
+def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, data: Data) -> Curvature:
+    value, gradient, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
+    factor = matrix.factor(likelihood.split(free, padding=0.0))
+    if likelihood.kinked is not None:  # held there by different slopes on both sides
+        border = jnp.where(likelihood.kinked & (likelihood.split(pars).border == 0), 0.0, gradient.border)
+        gradient = gradient._replace(border=border)
+    slopes = ArrowVector.combine(jnp.multiply, gradient, likelihood.split(moving, padding=0.0))
+    return Curvature(
+        nll=value + likelihood.offset(data),
+        gradient=likelihood.join(slopes),
+        edm=slopes.dot(factor.solve(slopes)),
+        sigma=factor.widths(likelihood.order, likelihood.rows),
+        diagonal=likelihood.join(matrix.diagonal()),
+        factor=factor,
+        expected=likelihood.expected(pars),
+    )
+
+
+@jax.jit
+def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "all all"]:
+    return likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2].to_dense()
+
+
+_correlation = jax.jit(ArrowFactor.correlation)
 
 
 @jax.jit

@@ -15,14 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxfit.arrow import ArrowFactor, ArrowVector
 from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
 from jaxfit.solvers import SOLVERS, STOCK, Newton, run_minuit, run_scipy, run_stock
 from jaxfit.statuses import Status
-from jaxfit.typing import Array, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
+from jaxfit.typing import Array, Data, Int, NumpyArray, Pars, Scalar
 
-__all__ = ["EDM_GOAL", "Curvature", "Minima", "Problems", "correlation", "curvature", "edm_goal", "hessian", "minimize"]
+__all__ = ["EDM_GOAL", "Minima", "Problems", "edm_goal", "minimize"]
 
 EDM_GOAL = 1e-8
 _DAMPING = 1e-10
@@ -60,18 +59,6 @@ class Minima(NamedTuple, Generic[T]):
 
 
 HostSolver: TypeAlias = Callable[[Likelihood, Problems[Array], Pars, int], tuple[Pars, Any]]
-
-
-class Curvature(NamedTuple):
-    """The likelihood around one point: NLL, gradient, EDM, widths, expected yields, the Hessian."""
-
-    nll: Scalar
-    gradient: Pars
-    edm: Scalar
-    sigma: Pars
-    diagonal: Pars
-    factor: ArrowFactor
-    expected: Float[Array, "bins"]
 
 
 def edm_goal(tolerance: float | None) -> float:
@@ -133,33 +120,6 @@ def minimize(
                 parts.append(_not_run(problems, first))
                 break
     return parts[0] if len(parts) == 1 else Minima(*(np.concatenate(a) for a in zip(*parts, strict=True)))
-
-
-def curvature(
-    likelihood: Likelihood, pars: NumpyArray, free: NumpyMask, held: NumpyMask, data: NumpyArray
-) -> Curvature:
-    """NLL, expected yields and inverse Hessian over the ``free`` parameters (zero elsewhere) at a point.
-
-    The slopes of ``held`` parameters (on a bound) do not count in the EDM.
-    """
-    masks = np.asarray(free, dtype=float), np.asarray(free & ~held, dtype=float)
-    with jax.enable_x64(True):
-        around: Curvature = _curvature(likelihood, pars, *masks, data)
-        return around
-
-
-def correlation(factor: ArrowFactor, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]) -> NumpyArray:
-    """The correlation matrix of all parameters, which takes longer than an iteration if they are many."""
-    with jax.enable_x64(True):
-        return np.asarray(_correlation(factor, order, rows))
-
-
-def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
-    """The dense Hessian of the NLL over all parameters, for a diagnosis."""
-    with jax.enable_x64(True):
-        dense = np.asarray(_hessian(likelihood, pars, data))
-        order = np.asarray(likelihood.order)
-    return np.asarray(dense[np.ix_(order, order)])
 
 
 def _width(lanes: int) -> int:
@@ -294,31 +254,6 @@ def _refine_status(
     return jnp.where(status == Status.OK, refined, status)
 
 
-@jax.jit
-def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, data: Data) -> Curvature:
-    value, gradient, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
-    factor = matrix.factor(likelihood.split(free, padding=0.0))
-    if likelihood.kinked is not None:  # held there by different slopes on both sides
-        border = jnp.where(likelihood.kinked & (likelihood.split(pars).border == 0), 0.0, gradient.border)
-        gradient = gradient._replace(border=border)
-    slopes = ArrowVector.combine(jnp.multiply, gradient, likelihood.split(moving, padding=0.0))
-    return Curvature(
-        nll=value + likelihood.offset(data),
-        gradient=likelihood.join(slopes),
-        edm=slopes.dot(factor.solve(slopes)),
-        sigma=factor.widths(likelihood.order, likelihood.rows),
-        diagonal=likelihood.join(matrix.diagonal()),
-        factor=factor,
-        expected=likelihood.expected(pars),
-    )
-
-
-@jax.jit
-def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "all all"]:
-    return likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2].to_dense()
-
-
 _scale_program, _judge_program, _value_program = jax.jit(_scale), jax.jit(_judge), jax.jit(_function)
 _slopes = jax.jit(lambda pars, likelihood, data: likelihood.join(likelihood.gradient(likelihood.split(pars), data)))
 _ON_HOST: dict[str, HostSolver] = {"scipy": _run_scipy, "minuit": _run_minuit}
-_correlation = jax.jit(ArrowFactor.correlation)

@@ -131,7 +131,7 @@ def best_fit(
     rescues: tuple[str, ...] = ()
     if climbs or several_minima(model):
         first = minima._replace(status=np.array([around.status if climbs else minima.status[0]]))
-        options = {"solver": solver, "maxiter": maxiter, "goal": goal}
+        options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "goal": goal}
         solved = explore(model, problem, rescue(model, problem, first, **options), **options)
         rescues, iterations = solved.rescues[0], iterations + int(solved.iterations[0] - minima.iterations[0])
         if solved.status[0] != first.status[0] or not np.array_equal(solved.pars, minima.pars):

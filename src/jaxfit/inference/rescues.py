@@ -36,6 +36,7 @@ _HOPELESS = (Status.IMPOSSIBLE_DATA, Status.INVALID_INPUT, Status.NOT_RUN)
 _RANDOM_STARTS = 4
 _COSTLY = 64  # lanes of a batch at most that climb the rungs which cannot be batched
 _BARRIERS = (1e-1, 1e-3, 1e-5, 1e-7, 1e-9)  # events that keep an empty bin from a negative yield
+_LOW_ENOUGH = 1e-7  # the last may be too steep for the precision of numbers
 _AS_GOOD = 1.0  # difference in -2 log(likelihood) within which two minima compete
 _APART = 0.5  # pre-fit widths between two different minima
 
@@ -56,20 +57,30 @@ class Solved(NamedTuple):
         return Minima(*self[:5])
 
 
-def solve(model: Model, problems: Problems[NumpyArray], **options: Any) -> Solved:
+def solve(model: Model, problems: Problems[NumpyArray], *, positive_yields: bool = False, **options: Any) -> Solved:
     """Solve a batch, rescue the lanes that fail, and look for further minima where the model may have several.
 
     Args:
         model: shared by all lanes.
         problems: the lanes.
+        positive_yields: where pyhf's likelihood has its minimum at a negative yield of an empty bin, find the minimum
+            without negative yields instead (toys); otherwise such a lane is NEGATIVE_EXPECTATION.
         options: of :func:`jaxfit.minimization.minimize`. Lanes that run into a ``maxiter`` given here, or that fail
             with another solver than "newton", are not rescued: that is what was asked for.
     """
     minima = minimize(likelihood_of(model), problems, **options)
-    return explore(model, problems, rescue(model, problems, minima, **options), **options)
+    solved = rescue(model, problems, minima, positive_yields=positive_yields, **options)
+    return explore(model, problems, solved, **options)
 
 
-def rescue(model: Model, problems: Problems[NumpyArray], minima: Minima[NumpyArray], **options: Any) -> Solved:
+def rescue(
+    model: Model,
+    problems: Problems[NumpyArray],
+    minima: Minima[NumpyArray],
+    *,
+    positive_yields: bool = False,
+    **options: Any,
+) -> Solved:
     """Let the lanes that failed climb the ladder. Lanes with data that cannot be fitted do not."""
     found = Minima(*(np.array(field) for field in minima))
     rescues: list[tuple[str, ...]] = [()] * len(found.status)
@@ -86,6 +97,8 @@ def rescue(model: Model, problems: Problems[NumpyArray], minima: Minima[NumpyArr
     failed = np.isin(found.status, FAILED)
     if options.get("maxiter") is not None:
         failed &= found.status != Status.NOT_CONVERGED
+    if positive_yields:
+        failed |= found.status == Status.NEGATIVE_EXPECTATION
     for name, rung, costly in _LADDER:
         lanes = np.flatnonzero(failed)[: _COSTLY if costly else None]
         if not lanes.size:
@@ -130,8 +143,9 @@ def explore(model: Model, problems: Problems[NumpyArray], solved: Solved, **opti
     found = Minima(*(np.array(field) for field in solved.minima))
     for k in range(len(starts)):
         other = Minima(*(field[k * lanes.size : (k + 1) * lanes.size] for field in others))
-        usable = ~np.isin(other.status, FAILED)
         failed = np.isin(found.status[lanes], FAILED)
+        negative = other.status == Status.NEGATIVE_EXPECTATION
+        usable = ~np.isin(other.status, FAILED) & (~negative | (found.status[lanes] == Status.NEGATIVE_EXPECTATION))
         apart = (np.abs(other.pars - found.pars[lanes])[:, suspects] > _APART * width[suspects]).any(axis=1)
         difference = 2.0 * (other.nll - found.nll[lanes])
         multiple = usable & ~failed & apart & (np.abs(difference) < _AS_GOOD)
@@ -189,14 +203,30 @@ def _within_positive_yields(model: Model, failed: _Failed, options: Options) -> 
     empty = data[:, : yields.shape[1]] == 0
     if not ((yields < 0) & empty).any():
         return None
-    start = parameter_space(model).start
+    found = minimize(likelihood, failed.start(parameter_space(model).start)._replace(data=_filled(data, empty, 1.0)))
+    on_edge = np.zeros(len(data), dtype=bool)
     for events in _BARRIERS:
-        filled = data.copy()
-        filled[:, : empty.shape[1]][empty] = events
-        found = minimize(likelihood, failed.start(start)._replace(data=filled), **options)
-        start = found.pars
+        problems = failed.start(found.pars)._replace(data=_filled(data, empty, events))
+        stage = minimize(likelihood, problems, **options)
+        lowest = np.array([expected_yields(likelihood, pars).min() for pars in stage.pars])
+        converged = (stage.status <= Status.OK_AT_BOUND) | (
+            (stage.status == Status.NEGATIVE_EXPECTATION) & (lowest > -_BARRIERS[-1])  # by rounding
+        )
+        found = Minima(*(np.where(_like(converged, new), new, old) for new, old in zip(stage, found, strict=True)))
+        if events <= _LOW_ENOUGH:
+            on_edge |= converged
     value = np.array([nll(likelihood, *lane) for lane in zip(found.pars, data, strict=True)])
-    return found._replace(nll=value, status=np.where(found.status == Status.OK, Status.OK_AT_BOUND, found.status))
+    return found._replace(nll=value, status=np.where(on_edge, Status.OK_AT_BOUND, Status.NOT_CONVERGED))
+
+
+def _filled(data: NumpyArray, empty: NumpyMask, events: float) -> NumpyArray:
+    filled = data.copy()
+    filled[:, : empty.shape[1]][empty] = events
+    return filled
+
+
+def _like(mask: NumpyMask, field: NumpyArray) -> NumpyMask:
+    return mask.reshape(-1, *(1,) * (field.ndim - 1))
 
 
 def _damped(model: Model, failed: _Failed, options: Options) -> Minima[NumpyArray]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxfit.curvatures import correlation, curvature, hessian
 from jaxfit.likelihood import Likelihood
-from jaxfit.minimization import correlation, curvature, hessian
 from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, NumpyMask
