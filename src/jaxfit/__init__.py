@@ -21,6 +21,7 @@ from jaxfit.inference import (
     significance,
 )
 from jaxfit.likelihood import ModelPrediction, asimov, prediction
+from jaxfit.optimizers import optimizer
 from jaxfit.regions import IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
@@ -51,6 +52,7 @@ __all__ = [
     "intervals",
     "limit",
     "load_results",
+    "optimizer",
     "prediction",
     "ranking",
     "scan",

@@ -127,6 +127,24 @@ print(jax.config.jax_enable_x64)
     assert said == ["float64", str(before), "raised", str(before)]
 
 
+def test_the_jax_backend_of_the_user_is_double_precision():
+    """pyhf switches x64 on when it imports that backend, which jaxfit has done before. It can be switched off again."""
+    said = in_fresh_process("""
+value(data)
+print(jax.config.jax_enable_x64)
+pyhf.set_backend("numpy", "scipy")
+print(jax.config.jax_enable_x64)
+pyhf.set_backend("jax")
+print(jax.config.jax_enable_x64, pyhf.tensorlib.astensor([1.0]).dtype)
+jax.config.update("jax_enable_x64", False)
+value(data)
+pyhf.set_backend("numpy")
+pyhf.set_backend("jax")
+print(jax.config.jax_enable_x64)
+""")
+    assert said == ["False", "False", "True", "float64", "False"]
+
+
 @pytest.mark.parametrize("precision", ["32b", "64b"])
 def test_models_work_on_under_the_jax_backend_of_the_user(precision):
     """No tracer is left in them when the backend changes inside a trace, and back."""

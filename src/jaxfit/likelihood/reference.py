@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,14 +22,30 @@ __all__ = ["Reference", "pyhf_nll"]
 _BACKEND_LOCK = threading.RLock()
 
 
-def _import_backend() -> None:
-    """Import pyhf's JAX backend, which switches x64 on for the whole process, and switch it back."""
-    x64 = jax.config.read("jax_enable_x64")
-    importlib.import_module("pyhf.tensor.jax_backend")
+def _import_backends() -> dict[str, Any]:
+    """pyhf's backends, imported without a trace: its JAX backend switches x64 on for the whole process."""
+    x64, first = jax.config.read("jax_enable_x64"), "pyhf.tensor.jax_backend" not in sys.modules
+    backends = {name: getattr(pyhf.tensor, f"{name}_backend")(precision="64b") for name in ("jax", "numpy")}
     jax.config.update("jax_enable_x64", x64)
+    if first:
+        pyhf.events.subscribe("tensorlib_changed")(_switch_x64_on)
+    return backends
 
 
-_import_backend()
+def _switch_x64_on() -> None:
+    """What pyhf does when the user first chooses its JAX backend, and would not do after the import above.
+
+    Without it pyhf would compute in single precision.
+    """
+    tensorlib, _ = pyhf.get_backend()
+    if tensorlib.name == "jax" and tensorlib is not _BACKENDS["jax"] and not _CHOSEN:
+        _CHOSEN.append(tensorlib)
+        jax.config.update("jax_enable_x64", True)
+        pyhf.events.trigger("tensorlib_changed")()  # models that are older than this module have been told before it
+
+
+_CHOSEN: list[Any] = []
+_BACKENDS = _import_backends()
 
 
 def pyhf_nll(model: pyhf.Model, pars: NumpyArray, data: NumpyArray) -> float:
@@ -43,7 +60,7 @@ def _backend(name: str) -> Iterator[None]:
     with _BACKEND_LOCK:
         tensorlib, optimizer = pyhf.get_backend()
         try:
-            pyhf.set_backend(name, optimizer, precision="64b")
+            pyhf.set_backend(_BACKENDS[name], optimizer)
             yield
         finally:
             # models keep arrays of the backend that is current: no tracers of this trace
