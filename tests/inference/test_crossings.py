@@ -125,6 +125,18 @@ def test_a_fit_below_the_best_fit_is_told():
     assert remarks[-1] == "ends of intervals that were not found: mu lower (OK), mu upper (OK)"
 
 
+def test_a_start_that_fails_is_replaced_by_the_last_minimum(monkeypatch):
+    model, data = model_and_data("staterror")
+    space, best = parameter_space(model), jaxfit.fit(model, data)
+    arguments = model, np.asarray(data), space, best, np.arange(len(space.names)), 1.0
+    expected = crossings(*arguments)
+    nowhere = "jaxfit.inference.crossings.tangent"
+    monkeypatch.setattr(nowhere, lambda best, held, shifts: np.full((len(held), len(best.bestfit)), np.nan))
+    found = crossings(*arguments)
+    assert (found.statuses == Status.OK).all()
+    np.testing.assert_allclose(found.ends, expected.ends, rtol=0, atol=1e-6)
+
+
 def test_indices_of_parameters():
     model, _ = model_and_data("configured")  # xsec and lumi are fixed
     space = parameter_space(model)
