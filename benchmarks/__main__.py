@@ -12,7 +12,6 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -24,18 +23,13 @@ import pyhf
 
 import jaxfit
 from benchmarks import problems
-from jaxfit.likelihood import likelihood_of
-
-
-def timed(function: Callable[[], Any], repeat: int = 15) -> tuple[float, Any]:
-    """Median time of a warm call in seconds, and its result."""
-    result = function()
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        result = function()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)), result
+from benchmarks.timing import clocked, row, timed
+from jaxfit import Status
+from jaxfit.inference.fits import diagnosis_of
+from jaxfit.inference.rescues import several_minima
+from jaxfit.inference.uncertainties import uncertainties
+from jaxfit.likelihood import checked_data, likelihood_of, parameter_space
+from jaxfit.minimization import Problems, minimize
 
 
 def bare_product(model: pyhf.Model) -> float:
@@ -67,9 +61,20 @@ def minuit_fit(model: pyhf.Model, data: list[float], budget: float) -> tuple[flo
     return time.perf_counter() - start, result, remark
 
 
-def row(label: str, seconds: float, remark: str) -> None:
-    """One line of the table."""
-    print(f"  {label:<40}{1e3 * seconds:14.3f} ms   {remark}")
+def checks_of(model: pyhf.Model, data: list[float]) -> float:
+    """Seconds of all that a fit does besides fitting: the checks of its input, and its diagnosis."""
+    likelihood, space, checked = likelihood_of(model), parameter_space(model), checked_data(model, data)
+    lower, upper = space.box()
+    minima = minimize(likelihood, Problems(checked[None], space.start[None], lower[None], upper[None]))
+    around = uncertainties(likelihood, space, minima.pars[0], checked, Status(int(minima.status[0])))
+    known: dict[str, Any] = {"edm_goal": 1e-8, "solver": "newton", "iterations": 1, "rescues": ()}
+
+    def check() -> None:
+        checked_data(model, data)
+        several_minima(model)
+        diagnosis_of(model, checked, space, minima, around, warnings=[], **known)
+
+    return timed(check, 101)[0]
 
 
 def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> None:
@@ -79,6 +84,10 @@ def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> No
     jaxfit.fit(model, data)
     first = time.perf_counter() - start
     fit, ours = timed(lambda: jaxfit.fit(model, data))
+    checks = checks_of(model, data)
+    matrix = float(
+        np.median([clocked(lambda: jaxfit.fit(model, data), lambda result: result.corr_mat) for _ in range(7)])
+    )
     scan, points = timed(lambda: jaxfit.scan(model, data, poi, n_steps=41), 7)
     product = bare_product(model)
     failed = sum(not status.converged for status in points.statuses)
@@ -91,6 +100,8 @@ def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> No
         fit,
         f"{ours.status.name}, EDM {ours.edm:.0e}, {ours.iterations} iterations",
     )
+    row("... of which checks and diagnosis", checks, f"{100 * checks / fit:.1f} % of it")
+    row("corr_mat, when it is first read", matrix, "")
     row("jaxfit.scan of the POI, 41 points, warm", scan, f"= {scan / fit:.1f} fits, {failed} points not converged")
     row("J.T @ (k*J) of this size", product, f"a warm fit is {fit / product:.0f} of them")
     row("cabinetry.fit.fit", seconds, f"= {seconds / fit:.0f} x jaxfit.fit {remark}")
@@ -106,7 +117,12 @@ def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> No
 def main() -> None:
     """Parse the command line and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("problem", nargs="*", default=problems.NAMES, help="S G M L ttbar, or workspace files")
+    parser.add_argument(
+        "problem",
+        nargs="*",
+        default=[*problems.NAMES, "questions"],
+        help="S G M L ttbar, workspace files, or questions (rankings, limits, ...)",
+    )
     parser.add_argument("--budget", type=float, default=600.0, help="seconds that MINUIT may take on one model")
     arguments = parser.parse_args()
     packages = ("jax", "jaxopt", "pyhf", "cabinetry", "iminuit", "numpy")
@@ -119,6 +135,9 @@ def main() -> None:
     for name in arguments.problem:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", jaxfit.FitWarning)  # the status is in the table
+            if name == "questions":
+                questions.report()
+                continue
             report(name, *problems.model_and_data(name), arguments.budget)
 
 

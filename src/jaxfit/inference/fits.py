@@ -14,7 +14,7 @@ from jaxfit.inference.crossings import crossings, free_indices
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.goodness import goodness_of_fit as goodness
 from jaxfit.inference.rescues import FAILED, SEED, explore, rescue, several_minima
-from jaxfit.inference.uncertainties import uncertainties
+from jaxfit.inference.uncertainties import Uncertainties, uncertainties
 from jaxfit.inference.verifications import verified
 from jaxfit.likelihood import (
     Likelihood,
@@ -26,7 +26,7 @@ from jaxfit.likelihood import (
     parameter_space,
     review,
 )
-from jaxfit.minimization import Problems, edm_goal, minimize
+from jaxfit.minimization import Minima, Problems, edm_goal, minimize
 from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
@@ -138,41 +138,52 @@ def best_fit(
             minima = solved.minima
             around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
 
-    pars = minima.pars[0]
-    notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected), *review(model).findings.messages]
-    if rescues:
-        notes.insert(0, f"the first attempt failed ({Status(int(first.status[0])).name}), then {rescues[-1]}")
-    if not around.status.converged:
-        notes.insert(0, around.status.message)
-    lowest = int(np.argmin(around.expected))
+    told = [f"the first attempt failed ({Status(int(first.status[0])).name}), then {rescues[-1]}"] if rescues else []
     return FitResults(
-        bestfit=pars,
+        bestfit=minima.pars[0],
         uncertainty=around.sigma,
         labels=list(space.names),
         corr_mat=around.correlation,
         best_twice_nll=2.0 * around.nll,
-        diagnosis=Diagnosis(
-            status=around.status,
-            edm=around.edm if around.edm <= goal else float(minima.edm[0]),
-            edm_goal=goal,
-            projected_gradient=around.gradient,
-            fixed=space.named(lower >= upper),
-            at_bound=space.named((lower < upper) & ((pars <= lower) | (pars >= upper))),
-            flat=around.flat,
-            eigenvalues=around.eigenvalues,
-            lowest_yield=float(around.expected[lowest]),
-            lowest_bin=bin_name(model, lowest),
-            iterations=iterations + 1,
-            rescues=rescues,
-            warnings=tuple(notes),
-            engine=likelihood.engine,
-            solver=solver,
-            device=device(),
-            versions=versions(),
-            model_digest=model_digest(model),
-            data_digest=hashlib.sha256(data.tobytes()).hexdigest(),
-            seed=SEED,
+        diagnosis=diagnosis_of(
+            model, data, space, minima, around,
+            edm_goal=goal, solver=solver, iterations=iterations + 1, rescues=rescues, warnings=told,
         ),
+    )  # fmt: skip
+
+
+def diagnosis_of(
+    model: Model,
+    data: NumpyArray,
+    space: ParameterSpace,
+    minima: Minima[NumpyArray],
+    around: Uncertainties,
+    *,
+    warnings: list[str],
+    **known: Any,
+) -> Diagnosis:
+    """All that is known about the fit of one lane; ``known`` are further attributes of the diagnosis."""
+    (lower, upper), pars, likelihood = space.box(), minima.pars[0], likelihood_of(model)
+    notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected), *review(model).findings.messages]
+    lowest = int(np.argmin(around.expected))
+    return Diagnosis(
+        status=around.status,
+        edm=around.edm if around.edm <= known["edm_goal"] else float(minima.edm[0]),
+        projected_gradient=around.gradient,
+        fixed=space.named(lower >= upper),
+        at_bound=space.named((lower < upper) & ((pars <= lower) | (pars >= upper))),
+        flat=around.flat,
+        eigenvalues=around.eigenvalues,
+        lowest_yield=float(around.expected[lowest]),
+        lowest_bin=bin_name(model, lowest),
+        warnings=(*(() if around.status.converged else (around.status.message,)), *warnings, *notes),
+        engine=likelihood.engine,
+        device=device(),
+        versions=versions(),
+        model_digest=model_digest(model),
+        data_digest=hashlib.sha256(data.tobytes()).hexdigest(),
+        seed=SEED,
+        **known,
     )
 
 

@@ -17,6 +17,7 @@ from jaxfit.typing import NumpyArray, NumpyMask
 __all__ = ["model_digest", "possible", "same_sided"]
 
 _DIGESTS: WeakKeyDictionary[pyhf.Model, str] = WeakKeyDictionary()
+_SAME_SIDED: WeakKeyDictionary[pyhf.Model, NumpyMask] = WeakKeyDictionary()
 
 
 def model_digest(model: pyhf.Model) -> str:
@@ -35,8 +36,10 @@ def model_digest(model: pyhf.Model) -> str:
 
 def same_sided(model: pyhf.Model) -> NumpyMask:
     """Parameters that shift yields to the same side both up and down, so that there can be several minima."""
-    names = review(model).findings.same_sided
-    return np.array([name in names for name in model.config.par_names])
+    if model not in _SAME_SIDED:
+        names = review(model).findings.same_sided
+        _SAME_SIDED[model] = np.array([name in names for name in model.config.par_names])
+    return _SAME_SIDED[model]
 
 
 def possible(model: pyhf.Model, data: NumpyArray) -> tuple[NumpyMask, NumpyMask]:
