@@ -119,10 +119,12 @@ def prediction(
         parameter_space(model).check_labels(fit_results.labels)
         pars, sigma, correlation = fit_results.bestfit, fit_results.uncertainty, fit_results.corr_mat
     slices = [model.config.channel_slices[channel] for channel in model.config.channels]
-    owner = np.concatenate([np.full(where.stop - where.start, i) for i, where in enumerate(slices)])
+    channels = np.full((len(slices), max(where.stop - where.start for where in slices)), model.config.nmaindata)
+    for channel, where in zip(channels, slices, strict=True):
+        channel[: where.stop - where.start] = np.arange(where.start, where.stop)
     likelihood = likelihood_of(model)
     with jax.enable_x64(True):
-        results = _predict(likelihood, pars, sigma, correlation, owner, len(slices))
+        results = _predict(likelihood, pars, sigma, correlation, channels)
     yields, bins, sums = (np.asarray(array) for array in results)
     return ModelPrediction(
         model=model,
@@ -144,16 +146,18 @@ def _nominal(model: pyhf.Model) -> NumpyArray:
     return np.array(values, dtype=float)
 
 
-@partial(jax.jit, static_argnames="channels")
+@jax.jit
 def _predict(
     likelihood: Likelihood,
     pars: Pars,
     sigma: Pars,
     correlation: Float[Array, "pars pars"],
-    owner: Int[Array, "bins"],
-    channels: int,
+    channels: Int[Array, "channels width"],
 ) -> tuple[Float[Array, "samples bins"], Float[Array, "all bins"], Float[Array, "all channels"]]:
-    """Yields; uncertainties of them and of their sum over samples, in the bins and in the channels."""
+    """Yields; uncertainties of them and of their sum over samples, in the bins and in the channels.
+
+    Channels are positions of their bins, padded with the number of bins.
+    """
     center, width = likelihood.split(pars), likelihood.split(sigma, padding=0.0)
     size, slots = len(width.border), len(width.blocks)
     # the bin-wise parameters of one slot move together: each changes its own bin only
@@ -169,7 +173,7 @@ def _predict(
     changes = jax.lax.map(half_difference, steps, batch_size=_TOGETHER)
     changes = jnp.concatenate([changes, jnp.sum(changes, axis=1, keepdims=True)], axis=1)
     stdevs = partial(_stdevs, changes[:size], changes[size:], likelihood, correlation)
-    return likelihood.by_sample(center), stdevs(jnp.arange(len(owner)), len(owner)), stdevs(owner, channels)
+    return likelihood.by_sample(center), stdevs(jnp.arange(changes.shape[2])[:, None]), stdevs(channels)
 
 
 def _stdevs(
@@ -177,18 +181,17 @@ def _stdevs(
     slots: Float[Array, "slots all bins"],
     likelihood: Likelihood,
     correlation: Float[Array, "pars pars"],
-    owner: Int[Array, "bins"],
-    groups: int,
+    groups: Int[Array, "groups width"],
 ) -> Float[Array, "all groups"]:
     """Standard deviations of the sums of yields over groups of bins, from the changes that each parameter makes."""
     own = likelihood.split(jnp.arange(len(correlation))).border
-    rows = likelihood.bin_rows
-    sums = jnp.zeros((*border.shape[:2], groups)).at[..., owner].add(border)
-    # correlations of the bin-wise parameters of a group, and of these with the global ones
-    pairs = correlation[rows[:, :, None, None], rows[None, None]]
-    within = jnp.where((owner[:, None] == owner[None])[None, :, None, :], pairs, 0.0)
-    linked = jnp.einsum("ibjc,jsc->isb", within, slots)
-    linked += 2.0 * jnp.einsum("psb,pib->isb", sums[..., owner], correlation[own[:, None, None], rows[None]])
+    rows = jnp.pad(likelihood.bin_rows, ((0, 0), (0, 1)))[:, groups]
+    border, slots = (jnp.pad(changes, ((0, 0), (0, 0), (0, 1)))[..., groups] for changes in (border, slots))
+    sums = jnp.sum(border, axis=-1)
+    # correlations of a group's bin-wise parameters with the global ones, and with each other
+    cross = correlation[own[:, None, None, None], rows[None]]
+    pairs = correlation[rows[..., None, None], jnp.swapaxes(rows, 0, 1)[None, :, None]]
+    linked = 2.0 * jnp.einsum("psg,pigw->isgw", sums, cross) + jnp.einsum("igwjv,jsgv->isgw", pairs, slots)
     variance = jnp.einsum("psg,pq,qsg->sg", sums, correlation[own[:, None], own[None]], sums)
-    variance = variance.at[:, owner].add(jnp.einsum("isb,isb->sb", slots, linked))
+    variance += jnp.einsum("isgw,isgw->sg", slots, linked)
     return jnp.sqrt(jnp.maximum(variance, 0.0))
