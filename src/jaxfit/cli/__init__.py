@@ -1,0 +1,14 @@
+"""The command line: a workspace in, one call, a result out."""
+
+from jaxfit.cli.breakdowns import impacts, ranking
+from jaxfit.cli.demos import demo
+from jaxfit.cli.fits import fit, gof
+from jaxfit.cli.groups import main
+from jaxfit.cli.profiles import intervals, scan, scan2d
+from jaxfit.cli.verdicts import limit, significance
+from jaxfit.cli.yields import predict
+
+__all__ = ["main"]
+
+for command in (demo, fit, gof, impacts, intervals, limit, predict, ranking, scan, scan2d, significance):
+    main.add_command(command)

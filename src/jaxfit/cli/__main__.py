@@ -1,0 +1,5 @@
+"""``python -m jaxfit.cli``."""
+
+from jaxfit.cli import main
+
+main()

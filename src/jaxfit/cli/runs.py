@@ -1,0 +1,153 @@
+"""How a command runs: it reads a workspace, asks its question, writes the answer and says how it ended."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import click
+import jax
+from pyhf import Model
+
+from jaxfit import workspaces
+from jaxfit.cli.options import shared_options
+
+__all__ = ["Answer", "question", "step", "use_cache"]
+
+
+class _Saved(Protocol):
+    """What all results have in common."""
+
+    @property
+    def converged(self) -> bool: ...
+
+    def save(self, path: Path, /) -> None: ...
+
+
+class Answer(NamedTuple):
+    """The result of a command, what is printed of it, and what there is to draw (with the module ``jaxfit.plot``)."""
+
+    result: _Saved
+    text: str
+    drawings: Callable[[Any], dict[str, Callable[[], Any]]] = lambda plot: {}
+
+
+def question(
+    *own: click.Parameter, example: str, solver: bool = True, figures: bool = True
+) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make a command of a function of a model, data and settings: its name and its docstring are the command's.
+
+    Args:
+        own: arguments and options of this command, keyword arguments of the function.
+        example: of a call, for the help.
+        solver: whether the function takes ``solver``.
+        figures: whether there is something to draw.
+    """
+
+    def make(ask: Callable[..., Answer]) -> click.Command:
+        def run(workspace: str, quiet: bool, output: Path | None, figures: Path | None = None, **options: Any) -> int:
+            times: list[str] = []
+            model, data, settings = _prepare(workspace, times, **options)
+            with step(ask.__name__, times):
+                answer = ask(model, data, **settings)
+            _write(answer, output, figures, times, quiet)
+            # printed after everything is written, because a reader of the pipe may leave
+            click.echo(answer.text)
+            if not quiet:
+                click.echo(", ".join(times), err=True)
+            return 0 if answer.result.converged else 1
+
+        params = [click.Argument(["workspace"], metavar="WORKSPACE.json"), *own]
+        params += shared_options(solver=solver, figures=figures)
+        text = inspect.cleandoc(ask.__doc__ or "")
+        return click.Command(ask.__name__, callback=run, params=params, help=text, epilog=f"Example: {example}")
+
+    return make
+
+
+@contextmanager
+def step(name: str, times: list[str] | None = None) -> Iterator[None]:
+    """Note how long a step took; without a list to note it in, say it at once on the standard error."""
+    start = time.perf_counter()
+    yield
+    elapsed = time.perf_counter() - start
+    if times is None:
+        click.echo(f"{name:<36}{elapsed:7.2f} s", err=True)
+    else:
+        times.append(f"{name} {elapsed:.2f} s")
+
+
+def use_cache(folder: str | None) -> None:
+    """Keep compiled programs in a folder; nowhere if it is empty or cannot be written."""
+    if folder is None:
+        caches = os.path.expanduser("~/Library/Caches" if sys.platform == "darwin" else "~/.cache")
+        folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or caches, "jaxfit")
+        folder = os.environ.get("JAXFIT_CACHE_DIR", folder)
+    try:
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        click.echo(f"jaxfit: compiled programs are not kept: {folder}: {error.strerror or error}", err=True)
+        folder = ""
+    jax.config.update("jax_compilation_cache_dir", folder or None)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _prepare(
+    workspace: str,
+    times: list[str],
+    *,
+    measurement: str | None,
+    data: str,
+    fix: Sequence[str],
+    cache_dir: str | None,
+    no_cache: bool,
+    **settings: Any,
+) -> tuple[Model, list[float], dict[str, Any]]:
+    """Model, data and settings of a question."""
+    with step("read", times):
+        spec = workspaces.load(workspace)
+    with step("model", times):
+        model, counts = workspaces.model_and_data(spec, measurement=measurement, asimov=data == "asimov")
+    use_cache("" if no_cache else cache_dir)
+    return model, counts, {"fix_pars": _fixed(fix, model.config.par_names), **settings}
+
+
+def _fixed(texts: Sequence[str], names: Sequence[str]) -> dict[str, bool | float]:
+    """What --fix means: a parameter, or one at a value if a number follows the last = sign."""
+    fixed: dict[str, bool | float] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            name = ""
+        fixed |= {name: value} if name and text not in names else {text: True}
+    return fixed
+
+
+def _write(answer: Answer, output: Path | None, figures: Path | None, times: list[str], quiet: bool) -> None:
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        answer.result.save(output)
+    if figures:
+        with step("figures", times):
+            from jaxfit import plot  # imports matplotlib and cabinetry, which takes longer than a fit
+
+            drawings = answer.drawings(plot)
+            failed: dict[str, str] = {}
+            hidden = quiet or not sys.stderr.isatty()
+            with click.progressbar(drawings.items(), label="figures", file=sys.stderr, hidden=hidden) as progress:
+                for name, draw in progress:
+                    failed |= plot.save({name: draw}, figures)
+        for name, reason in failed.items():
+            click.echo(f"jaxfit: {name} cannot be drawn: {reason}", err=True)

@@ -1,0 +1,46 @@
+"""``jaxfit limit`` and ``jaxfit significance``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from pyhf import Model
+
+import jaxfit
+from jaxfit.cli.options import POI, PROBABILITY, poi_of
+from jaxfit.cli.runs import Answer, question
+
+__all__ = ["limit", "significance"]
+
+
+@question(
+    POI,
+    click.Option(["--confidence-level"], type=PROBABILITY, default=0.95, show_default=True, metavar="X"),
+    click.Option(["--bracket"], type=float, nargs=2, metavar="LOW HIGH",
+                 help="Values between which the observed limit must lie.  [default: no need for them]"),
+    click.Option(["--poi-tolerance"], type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True,
+                 metavar="X", help="Largest error of a limit; it is at most a thousandth of the limit, too."),
+    example="jaxfit limit workspace.json --poi mu --confidence-level 0.9",
+    solver=False,
+)  # fmt: skip
+def limit(model: Model, data: list[float], *, poi: str | None, **settings: Any) -> Answer:
+    """Find upper limits by CLs.
+
+    Observed and expected limits on the parameter of interest, by asymptotic formulae and the test statistic q-tilde
+    (arXiv:1007.1727). Prints the limits; --output has all tested values. WORKSPACE.json can be - for the standard
+    input.
+    """
+    result = jaxfit.limit(model, data, poi_name=poi_of(model, poi), **settings)
+    return Answer(result, str(result), lambda plot: plot.limit_figures(result))
+
+
+@question(POI, example="jaxfit significance workspace.json --poi mu", solver=False, figures=False)
+def significance(model: Model, data: list[float], *, poi: str | None, **settings: Any) -> Answer:
+    """Find the significance of a signal.
+
+    Observed, and expected for a parameter of interest of 1, by asymptotic formulae and the test statistic q0
+    (arXiv:1007.1727). Prints significances and p-values. WORKSPACE.json can be - for the standard input.
+    """
+    result = jaxfit.significance(model, data, poi_name=poi_of(model, poi), **settings)
+    return Answer(result, str(result))

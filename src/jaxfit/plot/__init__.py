@@ -1,0 +1,30 @@
+"""Figures: those that cabinetry lacks, and for every result all that belong to it, under fixed file names."""
+
+from jaxfit.plot.charts import impact_chart, interval_chart, likelihood_contours, profile_nll
+from jaxfit.plot.drawings import (
+    fit_figures,
+    impact_figures,
+    interval_figures,
+    limit_figures,
+    prediction_figures,
+    ranking_figures,
+    save,
+    scan2d_figures,
+    scan_figures,
+)
+
+__all__ = [
+    "fit_figures",
+    "impact_chart",
+    "impact_figures",
+    "interval_chart",
+    "interval_figures",
+    "likelihood_contours",
+    "limit_figures",
+    "prediction_figures",
+    "profile_nll",
+    "ranking_figures",
+    "save",
+    "scan2d_figures",
+    "scan_figures",
+]

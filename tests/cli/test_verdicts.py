@@ -1,0 +1,67 @@
+"""jaxfit limit and jaxfit significance."""
+
+import numpy as np
+import pytest
+from cli.cases import NO_POI, assert_refused, files, model_and_data, run, saved, specification, steps, write
+
+import jaxfit
+
+
+def test_limit(here):
+    done = run("limit", "ws.json", "--output", "limit.json", "--figures", "figures")
+    assert done.exit_code == 0
+    found = jaxfit.load_results("limit.json")
+    assert done.stdout == f"{found}\n"
+    model, data = model_and_data()
+    expected = jaxfit.limit(model, data)
+    assert (found.name, found.observed_limit) == ("mu", expected.observed_limit)
+    np.testing.assert_array_equal(found.expected_limit, expected.expected_limit)
+    assert steps(done) == ["read", "model", "limit", "figures"]
+    assert files(here) == {"ws.json", "limit.json", "figures/limit.png"}
+
+
+def test_settings_reach_the_limit(here, monkeypatch):
+    given = {}
+    real = jaxfit.limit
+    monkeypatch.setattr(jaxfit, "limit", lambda model, data, **how: given.update(how) or real(model, data))
+    options = ["--bracket", "0.1", "9", "--poi-tolerance", "0.2", "--confidence-level", "0.9", "--tolerance", "0.1"]
+    assert run("limit", "ws.json", *options).exit_code == 0
+    expected = {"bracket": (0.1, 9.0), "poi_tolerance": 0.2, "confidence_level": 0.9, "poi_name": "mu"}
+    assert given == {**expected, "fix_pars": {}, "tolerance": 0.1, "maxiter": None}
+
+
+def test_significance(here):
+    done = run("significance", "ws.json", "--output", "significance.json")
+    assert done.exit_code == 0
+    found = jaxfit.load_results("significance.json")
+    assert done.stdout == f"{found}\n"
+    model, data = model_and_data()
+    expected = jaxfit.significance(model, data)
+    assert found.observed_significance == expected.observed_significance > 1.0
+    assert steps(done) == ["read", "model", "significance"]
+
+
+@pytest.mark.parametrize("command", ["limit", "significance"])
+def test_any_parameter_can_be_of_interest(here, command):
+    write("ws.json", specification(measurements=[{"name": "no poi", "config": {"poi": "", "parameters": []}}]))
+    assert saved(command, "ws.json", "--poi", "mu").name == "mu"
+
+
+@pytest.mark.parametrize("command", ["ranking", "impacts", "limit", "significance"])
+def test_without_parameter_of_interest(here, command):
+    write("ws.json", specification(measurements=[NO_POI]))
+    assert_refused(here, [command, "ws.json"], "the measurement has no parameter of interest: name one with --poi")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["limit", "ws.json", "--bracket", "20", "30"], "the observed limit is not within the bracket"),
+        (["limit", "ws.json", "--confidence-level", "95"], "Invalid value for '--confidence-level'"),
+        (["limit", "ws.json", "--poi-tolerance", "0"], "Invalid value for '--poi-tolerance'"),
+        (["significance", "ws.json", "--poi", "Mu"], "unknown parameter 'Mu' (did you mean 'mu'?"),
+        (["significance", "ws.json", "--figures", "figures"], "No such option '--figures'"),
+    ],
+)
+def test_refused(here, arguments, message):
+    assert_refused(here, [*arguments, "--output", "new/out.json"], message)
