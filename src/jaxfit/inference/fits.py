@@ -30,7 +30,7 @@ from jaxfit.minimization import Minima, Problems, edm_goal, minimize
 from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 
 __all__ = ["best_fit", "fit"]
 
@@ -41,7 +41,7 @@ _LAST_STEP = 2e-4
 
 def fit(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     *,
     minos: str | Sequence[str] | None = None,
     goodness_of_fit: bool = False,
@@ -60,7 +60,8 @@ def fit(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         minos: names of parameters whose uncertainties to find from profile likelihoods, too (one standard deviation;
             :func:`jaxfit.intervals` has other confidence levels).
         goodness_of_fit: also find the p-value of the saturated model.

@@ -12,7 +12,7 @@ from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 from jaxfit.verdicts import HypotestResults
 
 __all__ = ["hypotest"]
@@ -20,7 +20,7 @@ __all__ = ["hypotest"]
 
 def hypotest(
     poi_test: float | Sequence[float],
-    data: Sequence[float],
+    data: ObservedData,
     pdf: Model,
     init_pars: Mapping[str, float] | Sequence[float] | None = None,
     par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
@@ -40,7 +40,8 @@ def hypotest(
 
     Args:
         poi_test: one value or several; 0 for "q0".
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         pdf: a pyhf model with any interpolation codes and modifiers.
         init_pars: as for :func:`jaxfit.fit`.
         par_bounds: as for :func:`jaxfit.fit`; tested values may be outside of them.

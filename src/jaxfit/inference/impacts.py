@@ -25,7 +25,7 @@ from jaxfit.likelihood import (
 from jaxfit.minimization import edm_goal
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 
 __all__ = ["STATISTICAL", "impacts"]
 
@@ -35,7 +35,7 @@ _GROUP_OF_TYPE = {"staterror": "MC statistical", "shapesys": "MC statistical", "
 
 def impacts(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     *,
     groups: Mapping[str, str | Sequence[str]] | Sequence[str] | None = None,
     fit_results: FitResults | None = None,
@@ -55,7 +55,8 @@ def impacts(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         groups: the parameters of a group by its name, as names or patterns (``"jes_*"``); or only patterns, which are
             then the names, too. What is in no group is grouped as by default: "MC statistical" (staterror and
             shapesys), "normalisation" (normfactor), and by modifier type.

@@ -18,13 +18,14 @@ from jaxfit.minimization import edm_goal
 from jaxfit.regions import ONE_SIGMA, IntervalResults
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
+from jaxfit.typing import ObservedData
 
 __all__ = ["intervals"]
 
 
 def intervals(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     parameters: str | Sequence[str] | None = None,
     *,
     confidence_level: float = ONE_SIGMA,
@@ -45,7 +46,8 @@ def intervals(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         parameters: names of parameters, default all that are not fixed.
         confidence_level: between 0 and 1, default that of one standard deviation (68.27 %).
         fit_results: of a fit to start from, default the model's start values.

@@ -15,7 +15,7 @@ from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 from jaxfit.verdicts import LIMITS, LimitResults, SignificanceResults
 
 __all__ = ["limit", "significance"]
@@ -27,7 +27,7 @@ _NOWHERE = 1e4  # times the largest limit expected at first, where a search ends
 
 def limit(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     *,
     bracket: Sequence[float] | None = None,
     poi_tolerance: float = 0.01,
@@ -49,7 +49,8 @@ def limit(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         bracket: two values, between which the observed limit must lie; by default there is no need for them.
         poi_tolerance: largest error of a limit; it is at most a thousandth of the limit, too.
         maxsteps: most batches.
@@ -124,7 +125,7 @@ def limit(
 
 def significance(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     *,
     poi_name: str | None = None,
     init_pars: Mapping[str, float] | Sequence[float] | None = None,
@@ -141,7 +142,8 @@ def significance(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         poi_name: the parameter of interest, default the model's.
         init_pars: as for :func:`jaxfit.fit`, as all further arguments.
         fix_pars: see ``init_pars``.

@@ -16,7 +16,7 @@ from jaxfit.minimization import Problems, edm_goal
 from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 
 __all__ = ["nominal_fit", "ranking"]
 
@@ -28,7 +28,7 @@ _SHIFTS = ("pre-fit up", "pre-fit down", "post-fit up", "post-fit down")
 
 def ranking(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     *,
     fit_results: FitResults | None = None,
     poi_name: str | None = None,
@@ -50,7 +50,8 @@ def ranking(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         fit_results: of the same model, data and settings, from :func:`jaxfit.fit` or cabinetry; default a new fit.
         poi_name: the parameter of interest, default the model's.
         init_pars: as for :func:`jaxfit.fit`, as all further arguments.

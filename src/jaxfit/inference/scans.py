@@ -15,14 +15,14 @@ from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import Problems, edm_goal
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 
 __all__ = ["scan"]
 
 
 def scan(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     par_name: str,
     *,
     par_range: tuple[float, float] | None = None,
@@ -42,7 +42,8 @@ def scan(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         par_name: any parameter of the model.
         par_range: first and last value; default the best fit -+ 2 uncertainties.
         n_steps: number of equidistant values.

@@ -20,7 +20,7 @@ from jaxfit.parameters import ParameterSpace
 from jaxfit.regions import ONE_SIGMA, Scan2DResults
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, ObservedData
 
 __all__ = ["scan2d"]
 
@@ -34,7 +34,7 @@ Limits = tuple[float, float] | None
 
 def scan2d(
     model: Model,
-    data: Sequence[float],
+    data: ObservedData,
     par_name_x: str,
     par_name_y: str,
     *,
@@ -56,7 +56,8 @@ def scan2d(
 
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
-        data: observed and auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns them.
+        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
+            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
         par_name_x: any parameter of the model.
         par_name_y: another one.
         par_ranges: first and last value of each; default (also for one of them, as None) the best fit -+ 3
