@@ -14,8 +14,30 @@ from nbclient import NotebookClient
 import jaxfit
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-# Variables of a notebook after its last cell, and their values.
-EXPECTED = {"ttbar.ipynb": {"ttbar_norm": 1.0230596, "uncertainty": 0.0520411}}
+# Variables of a notebook after its last cell with their values, and the number of its figures.
+EXPECTED = {
+    "ttbar.ipynb": ({"ttbar_norm": 1.0230596, "uncertainty": 0.0520411}, 11),
+    "inference.ipynb": (
+        {
+            "ttbar_norm": 1.0230596,
+            "uncertainty": 0.0520411,
+            "p_value": 0.9825551,
+            "quadratic_sum": 0.0520411,
+            "down": -0.0493117,
+            "up": 0.0571896,
+            "significance": 2.1582290,
+            "expected_significance": 1.6676456,
+            "observed_limit": 2.2208651,
+            "expected_limit": 1.1767205,
+            "cls": 0.1077724,
+            "expected_uncertainty": 0.0538543,
+            "total": 57365.702,
+            "total_uncertainty": 259.04730,
+        },
+        7,
+    ),
+}
+SLOW = ["inference.ipynb"]
 
 
 class ThisInterpreter(AsyncKernelManager):
@@ -27,17 +49,17 @@ class ThisInterpreter(AsyncKernelManager):
         return KernelSpec(argv=argv, display_name="Python", language="python")
 
 
-@pytest.fixture(params=sorted(EXPECTED))
-def notebook(request):
-    return nbformat.read(NOTEBOOKS / request.param, as_version=4), EXPECTED[request.param]
+def read(name):
+    return nbformat.read(NOTEBOOKS / name, as_version=4)
 
 
 def test_all_notebooks_are_known():
     assert sorted(EXPECTED) == sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 
 
-def test_stored_without_outputs(notebook):
-    content, _ = notebook
+@pytest.mark.parametrize("name", EXPECTED)
+def test_stored_without_outputs(name):
+    content = read(name)
     assert content.metadata.keys() <= {"kernelspec", "language_info"}
     for cell in content.cells:
         assert not cell.metadata
@@ -45,8 +67,11 @@ def test_stored_without_outputs(notebook):
         assert cell.get("execution_count") is None
 
 
-def test_runs_and_finds_the_expected(notebook, tmp_path):
-    content, expected = notebook
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in EXPECTED]
+)
+def test_runs_and_finds_the_expected(name, tmp_path):
+    content, (expected, number_of_figures) = read(name), EXPECTED[name]
     code = f"import json; print(json.dumps({{name: float(globals()[name]) for name in {list(expected)}}}))"
     content.cells.append(nbformat.v4.new_code_cell(code))
     package = Path(jaxfit.__file__).parents[1]  # the kernel shall run the tested package
@@ -60,4 +85,4 @@ def test_runs_and_finds_the_expected(notebook, tmp_path):
     figures = [
         output for cell in content.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
     ]
-    assert len(figures) == 11
+    assert len(figures) == number_of_figures
