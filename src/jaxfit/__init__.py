@@ -1,6 +1,6 @@
 """Fits of pyhf and HistFactory models on JAX.
 
-Replace ``cabinetry.fit`` by ``jaxfit``: :func:`fit` and :func:`scan` have its signatures, and their results go into
+Replace ``cabinetry.fit`` by ``jaxfit``: the functions of the same names have its signatures, and their results go into
 cabinetry's plots and tables.
 """
 
