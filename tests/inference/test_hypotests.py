@@ -28,6 +28,8 @@ WORKSPACES = {
     "pyhf_coupledshapefactor": [0.7, 1.4, 2.2],
     "cabinetry_tutorial_ntuples": [1.0, 2.0, 3.1],
 }
+# lower bounds for q, by default the negative of the upper one; below this MINUIT fails
+LOWER = {"bayesian_SRee_SRmm_Srem": -0.1}
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +39,29 @@ def problem():
 
 @pytest.fixture
 def minuit():
-    """pyhf as the oracle: numpy and tight MINUIT."""
+    """pyhf as the oracle: numpy and MINUIT."""
     backend = pyhf.get_backend()
-    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(strategy=2, tolerance=1e-4))
+    pyhf.set_backend("numpy", tight_minuit())
     yield
     pyhf.set_backend(*backend)
+
+
+def tight_minuit():
+    return pyhf.optimize.minuit_optimizer(strategy=2, tolerance=1e-4)
+
+
+def by_pyhf(value, data, model, **options):
+    """CLs, tails and expected CLs, with MINUIT as tight as it does not fail."""
+    optimizers = tight_minuit(), pyhf.optimize.minuit_optimizer(), pyhf.optimize.minuit_optimizer(strategy=0)
+    for optimizer in optimizers:
+        pyhf.set_backend("numpy", optimizer)
+        try:
+            return pyhf.infer.hypotest(
+                float(value), data, model, return_tail_probs=True, return_expected_set=True, **options
+            )
+        except pyhf.exceptions.FailedMinimization as error:
+            failure = error
+    raise failure
 
 
 def bounds_of(model, bounds):
@@ -52,10 +72,7 @@ def bounds_of(model, bounds):
 def assert_pyhfs(result, model, data, tolerance, **options):
     """CLs, observed and expected, and the tails."""
     for i, value in enumerate(result.poi_values):
-        observed, tails, expected = pyhf.infer.hypotest(
-            float(value), data, model, test_stat=result.test_stat, return_tail_probs=True, return_expected_set=True,
-            **options,
-        )  # fmt: skip
+        observed, tails, expected = by_pyhf(value, data, model, test_stat=result.test_stat, **options)
         assert result.CLs_obs[i] == pytest.approx(float(observed), abs=tolerance)
         np.testing.assert_allclose(result.CLs_exp[i], [float(p) for p in expected], rtol=0, atol=tolerance)
         ours = [result.CLb_obs[i]] if result.test_stat == "q0" else [result.CLsb_obs[i], result.CLb_obs[i]]
@@ -185,6 +202,26 @@ def test_a_value_that_cannot_be_fitted_is_flagged(problem, monkeypatch):
     assert result.CLs_obs[0] == pytest.approx(jaxfit.hypotest([1.1], data, model).CLs_obs[0], abs=1e-7)
 
 
+def test_statuses_that_are_accepted_enter_a_test_statistic(problem, monkeypatch):
+    model, data = problem
+    plain, solve = jaxfit.hypotest(VALUES, data, model), ratios.solve
+
+    def several(*args, **options):
+        solved = solve(*args, **options)
+        return solved._replace(status=np.full_like(solved.status, Status.MULTIPLE_MINIMA))
+
+    monkeypatch.setattr(ratios, "solve", several)
+    with pytest.warns(FitWarning, match="MULTIPLE_MINIMA"):
+        assert np.isnan(jaxfit.hypotest(VALUES, data, model).CLs_obs).all()
+    accepted = jaxfit.hypotest(VALUES, data, model, accept=[Status.MULTIPLE_MINIMA])
+    np.testing.assert_array_equal(accepted.CLs_obs, plain.CLs_obs)
+    np.testing.assert_array_equal(accepted.CLs_exp, plain.CLs_exp)
+    assert set(accepted.statuses) == {Status.MULTIPLE_MINIMA}
+    limit = jaxfit.limit(model, data, accept=[Status.MULTIPLE_MINIMA])
+    assert np.isfinite([limit.observed_limit, *limit.expected_limit]).all()
+    assert np.isfinite(jaxfit.significance(model, data, accept=[Status.MULTIPLE_MINIMA]).observed_significance)
+
+
 def test_nothing_is_said_of_a_test_without_a_best_fit(problem):
     model, data = problem
     with pytest.warns(FitWarning, match="the best fit failed"):
@@ -249,7 +286,7 @@ def test_published_workspaces(shared, name, test_stat):
     model, data = model_and_data_of(load(shared / "workspaces" / f"{name}.json"))
     values = [0.0] if test_stat == "q0" else WORKSPACES[name]
     lower, upper = model.config.suggested_bounds()[model.config.poi_index]
-    bounds = {model.config.poi_name: (-upper if test_stat == "q" else lower, upper)}
+    bounds = {model.config.poi_name: (LOWER.get(name, -upper) if test_stat == "q" else lower, upper)}
     result = jaxfit.hypotest(values, data, model, par_bounds=bounds, test_stat=test_stat)
     assert result.converged
     assert_pyhfs(result, model, data, 1e-3, par_bounds=bounds_of(model, bounds))

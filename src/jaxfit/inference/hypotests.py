@@ -12,6 +12,7 @@ from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
+from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, ObservedData
 from jaxfit.verdicts import HypotestResults
 
@@ -32,6 +33,7 @@ def hypotest(
     maxiter: int | None = None,
     tolerance: float | None = None,
     on_failure: Policy = "warn",
+    accept: Sequence[Status] = (),
 ) -> HypotestResults:
     """Test values of a parameter of interest, with the conventions of ``pyhf.infer.hypotest``.
 
@@ -53,6 +55,7 @@ def hypotest(
         maxiter: as for :func:`jaxfit.fit`.
         tolerance: as for :func:`jaxfit.fit`.
         on_failure: as for :func:`jaxfit.fit`; all fits count alike.
+        accept: statuses of fits, besides OK and OK_AT_BOUND, that may enter a test statistic, such as MULTIPLE_MINIMA.
 
     Returns:
         Test statistic, p-values and CLs, observed and expected; NaN where a fit did not converge.
@@ -70,7 +73,7 @@ def hypotest(
     index = space.poi_index(poi_name)
     values = _values(poi_test, test_stat)
     asimov_poi = 1.0 if test_stat == "q0" else 0.0
-    ratios = Ratios(pdf, observed, space, index, asimov_poi, maxiter=maxiter, goal=edm_goal(tolerance))
+    ratios = Ratios(pdf, observed, space, index, asimov_poi, accept, maxiter=maxiter, goal=edm_goal(tolerance))
     ratios.add(values.ravel())
     statistic, asimov = (found.reshape(values.shape) for found in ratios.statistics(test_stat))
     found, expected = p_values(test_stat, statistic, asimov, calc_base_dist)

@@ -15,6 +15,7 @@ from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
+from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, ObservedData
 from jaxfit.verdicts import LIMITS, LimitResults, SignificanceResults
 
@@ -41,6 +42,7 @@ def limit(
     maxiter: int | None = None,
     tolerance: float | None = None,
     on_failure: Policy = "warn",
+    accept: Sequence[Status] = (),
 ) -> LimitResults:
     """Observed and expected upper limits, with the signature of ``cabinetry.fit.limit``.
 
@@ -63,6 +65,7 @@ def limit(
         maxiter: see ``init_pars``.
         tolerance: see ``init_pars``.
         on_failure: see ``init_pars``; all fits count alike.
+        accept: as for :func:`jaxfit.hypotest`.
 
     Returns:
         The limits, and CLs at all tested values; NaN for a limit that was not found.
@@ -83,7 +86,7 @@ def limit(
     lower[index], start[index] = max(lower[index], 0.0), max(start[index], 0.0)
     space, target = replace(space, lower=lower, start=start), 1.0 - confidence_level
 
-    ratios = Ratios(model, observed, space, index, 0.0, maxiter=maxiter, goal=edm_goal(tolerance))
+    ratios = Ratios(model, observed, space, index, 0.0, accept, maxiter=maxiter, goal=edm_goal(tolerance))
     first = _first_values(ratios, target, float(space.upper[index]))
     values, furthest = np.append(first, ends), _NOWHERE * float(first.max())
     for _ in range(maxsteps):
@@ -135,6 +138,7 @@ def significance(
     maxiter: int | None = None,
     tolerance: float | None = None,
     on_failure: Policy = "warn",
+    accept: Sequence[Status] = (),
 ) -> SignificanceResults:
     """Observed and expected significance of a positive signal, with the signature of ``cabinetry.fit.significance``.
 
@@ -152,6 +156,7 @@ def significance(
         maxiter: see ``init_pars``.
         tolerance: see ``init_pars``.
         on_failure: see ``init_pars``; all fits count alike.
+        accept: as for :func:`jaxfit.hypotest`.
 
     Returns:
         p-values and significances; NaN where a fit did not converge.
@@ -166,7 +171,7 @@ def significance(
     checked_policy(on_failure)
     space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
     index = space.poi_index(poi_name)
-    ratios = Ratios(model, observed, space, index, 1.0, maxiter=maxiter, goal=edm_goal(tolerance))
+    ratios = Ratios(model, observed, space, index, 1.0, accept, maxiter=maxiter, goal=edm_goal(tolerance))
     ratios.add(np.zeros(1))
     statistic, asimov = ratios.statistics("q0")
     found, expected = p_values("q0", statistic, asimov)

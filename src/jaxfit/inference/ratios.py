@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class Ratios:
 
     The three are made first: the best fit, the fit at the Asimov data's value of the parameter (which gives the Asimov
     data, auxiliary data included), and the best fit to these data. Values are then added in any number of batches.
+    A ratio is NaN if it needs a fit that ended neither OK nor OK_AT_BOUND, nor in one of the statuses to ``accept``.
 
     Attributes:
         bestfit: best-fit value of the parameter.
@@ -37,10 +39,17 @@ class Ratios:
     """
 
     def __init__(
-        self, model: Model, data: NumpyArray, space: ParameterSpace, index: int, asimov_poi: float, **options: Any
+        self,
+        model: Model,
+        data: NumpyArray,
+        space: ParameterSpace,
+        index: int,
+        asimov_poi: float,
+        accept: Sequence[Status],
+        **options: Any,
     ) -> None:
         self._model, self._space, self._index, self._options = model, space, index, options
-        self._asimov_poi = asimov_poi
+        self._asimov_poi, self._accepted = asimov_poi, (Status.OK, Status.OK_AT_BOUND, *accept)
         lower, upper = (np.repeat(bound[None], 2, axis=0) for bound in space.box())
         lower[1, index] = upper[1, index] = asimov_poi
         lanes = Problems(np.stack([data, data]), np.stack([space.start, space.start]), lower, upper)
@@ -88,7 +97,7 @@ class Ratios:
         """The test statistic of the data and of the Asimov data at all values; NaN where a fit did not converge."""
         assert self._asimov_best is not None
         asimov = self._statistic(test_stat, self._held[1], self._asimov_best)
-        known = _converged(self._conditional)[0]
+        known = self._usable(self._conditional)[0]
         return self._statistic(test_stat, self._held[0], self._best), np.where(known, asimov, np.nan)
 
     @property
@@ -116,12 +125,12 @@ class Ratios:
             "the best fit to the Asimov data": self._asimov_best,
         }
         common = {what: Status(int(minima.status[0])) for what, minima in three.items()}
-        remarks += [f"{what} failed ({s.name}): {s.message}" for what, s in common.items() if not s.converged]
+        remarks += [f"{what} failed ({s.name}): {s.message}" for what, s in common.items() if s not in self._accepted]
         for what, held in zip(("the data", "the Asimov data"), self._held, strict=True):
             failed = [
                 f"{value:g} ({Status(int(status)).name})"
                 for value, status in zip(self.values, held.status, strict=True)
-                if status > Status.OK_AT_BOUND
+                if status not in self._accepted
             ]
             if failed:
                 fits = f"{len(failed)} of {len(self.values)} fits to {what}"
@@ -146,7 +155,7 @@ class Ratios:
         self, values: NumpyArray, known: Minima[NumpyArray], held: Minima[NumpyArray], slopes: NumpyArray
     ) -> NumpyArray:
         """The nearest solution, moved along the profile's tangent at the nearest of the ``known`` ones."""
-        solutions = np.concatenate([known.pars, held.pars[_converged(held)]])
+        solutions = np.concatenate([known.pars, held.pars[self._usable(held)]])
         nearest = np.argmin(np.abs(values[:, None] - solutions[:, self._index]), axis=1)
         shift = values - solutions[nearest, self._index]
         tangent = np.argmin(np.abs(values[:, None] - known.pars[:, self._index]), axis=1)
@@ -156,13 +165,13 @@ class Ratios:
         """A fit with the parameter held that lies below the best fit has found another minimum: fit from there."""
         held, index, space = self._held[0], self._index, self._space
         inside = (space.lower[index] <= self.values) & (self.values <= space.upper[index])
-        nlls = np.where(_converged(held) & inside, held.nll, np.inf)
+        nlls = np.where(self._usable(held) & inside, held.nll, np.inf)
         lowest = int(np.argmin(nlls)) if nlls.size else 0
         if nlls.size and nlls[lowest] < self._best.nll[0] - _LOWER:
             lower, upper = space.box()
             lane = Problems(self._data[0][None], held.pars[lowest][None], lower[None], upper[None])
             again = self._solve(lane, ["best fit from a lower point"])
-            if _converged(again)[0] and again.nll[0] < self._best.nll[0]:
+            if self._usable(again)[0] and again.nll[0] < self._best.nll[0]:
                 self._best = again
 
     def _statistic(self, test_stat: str, held: Minima[NumpyArray], best: Minima[NumpyArray]) -> NumpyArray:
@@ -173,11 +182,10 @@ class Ratios:
             ratio = np.where(estimate > self.values, 0.0, ratio)
         elif test_stat == "q0":
             ratio = np.where(estimate < 0, 0.0, ratio)
-        return np.where(_converged(held) & _converged(best)[0], ratio, np.nan)
+        return np.where(self._usable(held) & self._usable(best)[0], ratio, np.nan)
 
-
-def _converged(minima: Minima[NumpyArray]) -> NumpyArray:
-    return np.asarray(minima.status <= Status.OK_AT_BOUND)
+    def _usable(self, minima: Minima[NumpyArray]) -> NumpyArray:
+        return np.isin(minima.status, self._accepted)
 
 
 def _part(minima: Minima[NumpyArray], lanes: slice) -> Minima[NumpyArray]:
