@@ -140,8 +140,8 @@ def test_intervals_are_pulls_where_there_is_a_constraint():
 
 def test_intervals_mark_ends_on_bounds():
     figure = plot.interval_chart(model_of()[0], interval_result())
-    marks = [list(line.get_xdata()) for line in figure.axes[0].get_lines() if line.get_marker() == "|"]
-    assert [0.0] in marks
+    marks = [list(line.get_xdata()) for line in figure.axes[0].get_lines() if line.get_color() == "tab:red"]
+    assert marks == [[0.0], []]
     assert "ends on a bound" in [text.get_text() for text in figure.legends[0].get_texts()]
     inside = plot.interval_chart(model_of()[0], interval_result(lower_at_bound=(False,) * 4))
     assert [text.get_text() for text in inside.legends[0].get_texts()] == ["best fit and 68.27 % interval"]
