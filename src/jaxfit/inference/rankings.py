@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxfit.breakdowns import RankingResults
+from jaxfit.inference.conditionals import conditional_problems, tangent, twice_deltas
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.fits import best_fit
 from jaxfit.inference.rescues import Solved, solve
 from jaxfit.likelihood import Model, checked_data, parameter_space, prefit_widths
-from jaxfit.minimization import Problems, edm_goal
+from jaxfit.minimization import edm_goal
 from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults
 from jaxfit.statuses import Status
@@ -22,7 +23,6 @@ __all__ = ["nominal_fit", "ranking"]
 
 _LOWER = 1e-6  # of 2 NLL: further below the best fit is another minimum
 _SHOWN = 8  # names in a message
-_USABLE = (Status.OK, Status.OK_AT_BOUND, Status.NEGATIVE_EXPECTATION, Status.MULTIPLE_MINIMA)
 _SHIFTS = ("pre-fit up", "pre-fit down", "post-fit up", "post-fit down")
 
 
@@ -87,9 +87,11 @@ def ranking(
     pars, columns = np.nonzero(np.isfinite(shifts) & (shifts != 0))
     impacts = np.where(np.isfinite(shifts), 0.0, np.nan)
     statuses = np.where(np.isfinite(shifts), Status.OK, Status.NOT_RUN)
-    solved = solve(model, _refits(best, space, observed, pars, shifts[pars, columns]), **options)
-    usable = np.isin(solved.status, _USABLE)
-    impacts[pars, columns] = np.where(usable, solved.pars[:, index] - best.bestfit[index], np.nan)
+    held, moved = pars[:, None], shifts[pars, columns][:, None]
+    start = best.bestfit + tangent(best, held, moved)
+    solved = solve(model, conditional_problems(observed, space, held, best.bestfit[held] + moved, start), **options)
+    failed = np.isnan(twice_deltas(solved, best))
+    impacts[pars, columns] = np.where(failed, np.nan, solved.pars[:, index] - best.bestfit[index])
     statuses[pars, columns] = solved.status
     refits = [f"{space.names[i]} {_SHIFTS[column]}" for i, column in zip(pars, columns, strict=True)]
     notes += _remarks(best, space, pars, refits, solved)
@@ -124,19 +126,6 @@ def nominal_fit(
     return best, [f"{best.status.name}: {'; '.join(best.warnings)}"] if failed else []
 
 
-def _refits(
-    best: FitResults, space: ParameterSpace, data: NumpyArray, pars: NumpyArray, shifts: NumpyArray
-) -> Problems[NumpyArray]:
-    """One parameter held each; the others start from theta_i + cov_ij / cov_jj * shift."""
-    lanes = np.arange(pars.size)
-    sigma = np.where(best.uncertainty > 0, best.uncertainty, np.inf)
-    slopes = np.nan_to_num(best.corr_mat[pars] * np.nan_to_num(best.uncertainty) / sigma[pars, None])
-    start = best.bestfit + shifts[:, None] * slopes
-    lower, upper = (np.repeat(bound[None], pars.size, axis=0) for bound in space.box())
-    lower[lanes, pars] = upper[lanes, pars] = start[lanes, pars] = best.bestfit[pars] + shifts
-    return Problems(np.broadcast_to(data, (pars.size, data.size)), start, lower, upper)
-
-
 def _remarks(best: FitResults, space: ParameterSpace, pars: NumpyArray, refits: list[str], solved: Solved) -> list[str]:
     """Refits that failed, and refits below the best fit, which is then not the lowest minimum."""
     remarks = []
@@ -146,8 +135,8 @@ def _remarks(best: FitResults, space: ParameterSpace, pars: NumpyArray, refits: 
         more = f" and {failed.size - _SHOWN} more" if failed.size > _SHOWN else ""
         remarks.append(f"{failed.size} of {len(pars)} refits are no minimum: {', '.join(shown)}{more}")
     held = solved.pars[np.arange(len(pars)), pars]
-    inside = np.isin(solved.status, _USABLE) & (space.lower[pars] <= held) & (held <= space.upper[pars])
-    deltas = np.where(inside, 2.0 * solved.nll - best.best_twice_nll, np.inf)
+    inside = (space.lower[pars] <= held) & (held <= space.upper[pars])
+    deltas = np.where(inside, np.nan_to_num(twice_deltas(solved, best), nan=np.inf), np.inf)
     lowest = int(np.argmin(deltas)) if deltas.size else 0
     if (deltas < -_LOWER).any():
         remarks.append(
