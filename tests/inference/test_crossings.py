@@ -137,6 +137,25 @@ def test_a_start_that_fails_is_replaced_by_the_last_minimum(monkeypatch):
     np.testing.assert_allclose(found.ends, expected.ends, rtol=0, atol=1e-6)
 
 
+def test_all_ends_and_only_they_are_searched_for_lower_minima(monkeypatch):
+    model, data = model_and_data("staterror")
+    space, best = parameter_space(model), jaxfit.fit(model, data)
+    seen = []
+
+    def explore(model, problems, solved, **options):
+        seen.append((problems.lower == problems.upper, problems.start.copy(), 2.0 * solved.nll - best.best_twice_nll))
+        return solved
+
+    monkeypatch.setattr("jaxfit.inference.crossings.several_minima", lambda model: True)
+    monkeypatch.setattr("jaxfit.inference.crossings.explore", explore)
+    found = crossings(model, np.asarray(data), space, best, np.arange(5), 1.0)
+    held, start, deltas = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    np.testing.assert_allclose(deltas, 1.0, atol=1e-4)
+    ends = sorted((int(np.flatnonzero(row)[0]), float(pars[row][0])) for row, pars in zip(held, start, strict=True))
+    expected = sorted((i, float(end)) for i, both in enumerate(found.ends) for end in both)
+    np.testing.assert_allclose(ends, expected, rtol=0, atol=1e-3)
+
+
 def test_indices_of_parameters():
     model, _ = model_and_data("configured")  # xsec and lumi are fixed
     space = parameter_space(model)

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxfit.errors import InputError
 from jaxfit.inference.conditionals import conditional_problems, tangent, twice_deltas
-from jaxfit.inference.rescues import Solved, explore
+from jaxfit.inference.rescues import Solved, explore, several_minima
 from jaxfit.likelihood import Model, likelihood_of
 from jaxfit.minimization import Minima, Problems, minimize
 from jaxfit.parameters import ParameterSpace
@@ -107,10 +107,11 @@ def crossings(
         values, moved = center[todo] + sign[todo] * tried, sign[todo] * (tried - reached[todo])
         start = pars[todo] + tangent(best, held[todo, None], moved[:, None])
         problems = conditional_problems(data, space, held[todo, None], values[:, None], start)
-        solved = _attempt(model, problems, pars[todo], best, **options)
-        statuses[todo], delta = solved.status, twice_deltas(solved, best)
+        minima = _attempt(model, problems, pars[todo], best, **options)
+        _explore(model, problems, minima, np.flatnonzero(search.accepts(todo, twice_deltas(minima, best))), **options)
+        statuses[todo], delta = minima.status, twice_deltas(minima, best)
         good = np.isfinite(delta)
-        pars[todo[good]], reached[todo[good]] = solved.pars[good], tried[good]
+        pars[todo[good]], reached[todo[good]] = minima.pars[good], tried[good]
         lower_minima += [(int(held[todo[i]]), float(values[i])) for i in np.flatnonzero(delta < -_LOWER)]
         search.advance(todo, delta)
     statuses[search.running] = Status.NOT_CONVERGED
@@ -121,7 +122,7 @@ def crossings(
 
 def _attempt(
     model: Model, problems: Problems[NumpyArray], last: NumpyArray, best: FitResults, **options: Any
-) -> Solved:
+) -> Minima[NumpyArray]:
     """Fits at the distances to try; those that fail start again from the last minimum.
 
     They do not climb the ladder: at a distance where no fit is possible that takes long, and leads nowhere, whereas
@@ -132,9 +133,22 @@ def _attempt(
     failed = np.flatnonzero(np.isnan(twice_deltas(minima, best)))
     if failed.size:
         again = Problems(*(field[failed] for field in problems._replace(start=last)))
-        for field, values in zip(minima, minimize(likelihood, again, **options), strict=True):
-            field[failed] = values
-    return explore(model, problems, Solved(*minima, ((),) * len(last)), **options)
+        _replace(minima, failed, minimize(likelihood, again, **options))
+    return minima
+
+
+def _explore(
+    model: Model, problems: Problems[NumpyArray], minima: Minima[NumpyArray], lanes: NumpyArray, **options: Any
+) -> None:
+    """Look for lower minima of some lanes: of all distances that are tried, only the ends need the lowest ones."""
+    if lanes.size and several_minima(model):
+        part, found = Problems(*(field[lanes] for field in problems)), Minima(*(field[lanes] for field in minima))
+        _replace(minima, lanes, explore(model, part, Solved(*found, ((),) * lanes.size), **options).minima)
+
+
+def _replace(minima: Minima[NumpyArray], lanes: NumpyArray, others: Minima[NumpyArray]) -> None:
+    for field, values in zip(minima, others, strict=True):
+        field[lanes] = values
 
 
 def _widths(space: ParameterSpace, best: FitResults, held: NumpyArray) -> NumpyArray:
@@ -156,6 +170,11 @@ class _Search:
         self._inner, self._outer = np.zeros(room.shape), np.full(room.shape, np.inf)
         self._failing = np.zeros(room.shape, dtype=bool)  # the outer end is where a fit failed
         self._last = self._before = np.full((2, *room.shape), np.nan)  # known points: z, d / z
+
+    def accepts(self, sides: NumpyArray, delta: NumpyArray) -> NumpyMask:
+        """Which sides end at the distance that was tried, on their bound or close to the level."""
+        on_bound = (delta < self.root**2) & (self.distance[sides] >= self.room[sides])
+        return np.asarray(on_bound | (np.abs(delta - self.root**2) < _CLOSE))
 
     def advance(self, sides: NumpyArray, delta: NumpyArray) -> None:
         """Take in what the profile is at the distances that were tried, NaN where it could not be found."""
