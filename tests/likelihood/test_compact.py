@@ -1,11 +1,14 @@
 """The lowered likelihood against pyhf's own, over the registry of models and the shared workspaces."""
 
+from decimal import Decimal, localcontext
+
 import jax
 import models
 import numpy as np
+import pyhf
 import pytest
 import scipy.optimize
-from likelihood.cases import assert_nll, case_of, case_of_file
+from likelihood.cases import Case, assert_nll, case_of, case_of_file
 
 from jaxfit import workspaces
 from jaxfit.likelihood import lower
@@ -85,6 +88,23 @@ def test_kinked_parameters_are_known(normsys, histosys):
         below = case.start.copy()
         below[index] = -1e-300
         assert abs(case.at(below).gradient[index] - case.at(case.start).gradient[index]) > 0.01
+
+
+def test_a_poisson_constraint_of_1e18_events_keeps_its_digits():
+    """Its gamma is known to 1e-9, and float64 holds gamma to 1e-16, but not 1e18 gamma."""
+    model = pyhf.simplemodels.uncorrelated_background([5.0], [50.0], [50e-9])
+    case = Case(model, [55.0, *model.config.auxdata])  # what is expected: the bin has no slope of its own
+    tau = Decimal(float(case.data[1]))
+    for pull in (-2.0, 0.3, 1.0):
+        gamma = 1.0 + 1e-9 * pull
+        found, without = (case.at(np.array([1.0, value])) for value in (gamma, 1.0))
+        with localcontext() as context:
+            context.prec = 50
+            excess = Decimal(gamma) - 1
+            nll = tau * (excess - (1 + excess).ln())
+            slope = tau * excess / (1 + excess)
+        assert found.nll - without.nll == pytest.approx(float(nll), rel=1e-5)  # of an NLL rounded to 1e-14
+        assert found.gradient[1] == pytest.approx(float(slope), rel=1e-12)
 
 
 # -- arrow form --------------------------------------------------------------------------------------------------------

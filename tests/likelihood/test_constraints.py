@@ -47,6 +47,11 @@ def test_deviance_keeps_its_digits_near_the_observed(n, excess):
     assert poisson_deviance(n, nu) == pytest.approx(float(exact), rel=1e-12 + 4e-16 / abs(excess))
 
 
+def test_deviance_where_the_ratio_overflows():
+    """An auxiliary measurement of almost nothing."""
+    assert poisson_deviance(jnp.float64(1e-305), jnp.float64(2658.0)) == pytest.approx(2658.0, rel=1e-15)
+
+
 @pytest.mark.parametrize(("n", "nu", "expected"), [(0, 0, 0), (0, 2.5, 2.5), (0, -1.5, -1.5)])
 def test_deviance_without_events_is_the_yield(n, nu, expected):
     assert poisson_deviance(jnp.float64(n), jnp.float64(nu)) == expected
@@ -62,6 +67,19 @@ def test_slopes_are_the_derivatives_of_the_deviance(n, nu):
     first, second = poisson_slopes(jnp.float64(n), jnp.float64(nu))
     assert first == pytest.approx(1.0 - (n / nu if n else 0.0))
     np.testing.assert_allclose(deviance_slopes(n, nu), (first, second), rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("pull", [-2.0, 0.3, 1.0])
+def test_slopes_keep_their_digits_near_the_observed(pull):
+    """In standard deviations of 1e9 at 1e18 events, where 1 - n / nu is rounded to 1e-7 of them."""
+    n = 1e18
+    nu = n + pull * math.sqrt(n)
+    with localcontext() as context:
+        context.prec = 50
+        exact = (Decimal(nu) - Decimal(n)) / Decimal(nu)
+    first, second = poisson_slopes(jnp.float64(n), jnp.float64(nu))
+    assert first == pytest.approx(float(exact), rel=1e-15, abs=0.0)
+    assert second == pytest.approx(1.0 / n, rel=1e-8, abs=0.0)
 
 
 @pytest.mark.parametrize(("n", "nu"), [(1.0, 0.0), (0.0, 0.0), (1.0, -2.0)])

@@ -260,10 +260,10 @@ class Compact:
         slots = self.slot_constraint
         gamma = vector.blocks.reshape(self.slot_rows.shape)
         normal = jnp.where(slots.normal, 1.0 / slots.sigma**2, 0.0)
-        first, second = constraints.poisson_slopes(aux, slots.tau * gamma)
+        first, second = constraints.poisson_slopes(aux / slots.tau, gamma)
         return (
             normal * (gamma - aux) + jnp.where(slots.poisson, slots.tau * first, 0.0),
-            normal + jnp.where(slots.poisson, slots.tau**2 * second, 0.0),
+            normal + jnp.where(slots.poisson, slots.tau * second, 0.0),
         )
 
     def _pull(self, border: Globals, data: Data) -> tuple[Globals, Globals]:
@@ -274,7 +274,9 @@ class Compact:
         slots = self.slot_constraint
         gamma = vector.blocks.reshape(self.slot_rows.shape)
         normal = jnp.where(slots.normal, 0.5 * ((gamma - aux) / slots.sigma) ** 2, 0.0)
-        safe = jnp.where(slots.poisson, aux, 1.0), jnp.where(slots.poisson, slots.tau * gamma, 1.0)
+        # tau times the deviance of aux / tau: a product tau * gamma of 1e18 would be rounded to 1e-7 standard deviations
+        safe = jnp.where(slots.poisson, aux / slots.tau, 1.0), jnp.where(slots.poisson, gamma, 1.0)
+        poisson = slots.tau * constraints.poisson_deviance(*safe)
         pull, precision = self._pull(vector.border, data)
-        terms = (constraints.poisson_deviance(n, nu), normal, constraints.poisson_deviance(*safe))
+        terms = (constraints.poisson_deviance(n, nu), normal, poisson)
         return sum((jnp.sum(term) for term in terms), start=0.5 * jnp.sum(pull**2 * precision))

@@ -13,6 +13,8 @@ from jaxfit.typing import Array, Float
 
 __all__ = ["normal_constant", "poisson_constant", "poisson_deviance", "poisson_slopes"]
 
+_LARGEST = 1e300  # a ratio that would overflow: its logarithm does not count
+
 
 def poisson_deviance(n: Float[Array, "..."], nu: Float[Array, "..."]) -> Float[Array, "..."]:
     """nu - n - n log(nu / n), minus the Poisson log-probability up to :func:`poisson_constant`.
@@ -22,17 +24,22 @@ def poisson_deviance(n: Float[Array, "..."], nu: Float[Array, "..."]) -> Float[A
     """
     possible = ((nu > 0) & (n > 0)) | ((n == 0) & ~jnp.isnan(nu))
     observed = jnp.where(n > 0, n, 1.0)
-    ratio = jnp.where(possible & (n > 0), nu / observed, 1.0)
-    excess = (jnp.where(possible & (n > 0), nu, observed) - observed) / observed
+    yields = jnp.where(possible & (n > 0), nu, observed)
+    excess = yields - observed
+    relative = excess / observed
     # log1p keeps the digits where nu is close to n, log those where nu is tiny
-    log = jnp.where(jnp.abs(excess) < 0.5, jnp.log1p(excess), jnp.log(ratio))
-    return jnp.where(possible, jnp.where(n > 0, observed * (excess - log), nu), jnp.inf)
+    near = observed * (relative - jnp.log1p(jnp.clip(relative, -0.5, 0.5)))
+    far = excess - observed * jnp.log(jnp.minimum(yields / observed, _LARGEST))
+    return jnp.where(possible, jnp.where(n > 0, jnp.where(jnp.abs(relative) < 0.5, near, far), nu), jnp.inf)
 
 
 def poisson_slopes(n: Float[Array, "..."], nu: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """First derivative 1 - n / nu and second derivative n / nu^2 of the deviance; finite at n = nu = 0."""
-    ratio = jnp.where(n > 0, n / jnp.where(nu == 0, 1.0, nu), 0.0)
-    return 1.0 - ratio, ratio / jnp.where(nu == 0, 1.0, nu)
+    """First derivative (nu - n) / nu and second derivative n / nu^2 of the deviance; finite at n = nu = 0.
+
+    The difference is formed first: 1 - n / nu is rounded to 1e-16, which is 1e-7 standard deviations at n = 1e18.
+    """
+    safe = jnp.where(nu == 0, 1.0, nu)
+    return jnp.where(n > 0, (nu - n) / safe, 1.0), jnp.where(n > 0, n / safe, 0.0) / safe
 
 
 def poisson_constant(n: Float[Array, "..."]) -> Float[Array, "..."]:
