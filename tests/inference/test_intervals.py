@@ -28,11 +28,12 @@ def minos(model, data):
     )
     minuit.errordef, minuit.strategy = 1.0, 2
     minuit.limits, minuit.fixed = config.suggested_bounds(), config.suggested_fixed()
-    for tolerance in (1e-4, 1e-3, 1e-2):
+    for tolerance in (1e-4, 1e-3, 1e-2):  # at a kink it needs the last one, and several attempts
         minuit.tol = tolerance
+        minuit.migrad()
+        minuit.hesse()
         if minuit.migrad().valid:
             break
-    minuit.hesse()
     minuit.minos()
     return minuit
 
