@@ -72,5 +72,5 @@ _MESSAGES = {
         "small background"
     ),
     Status.INVALID_INPUT: "data or start values of this fit are negative or not finite: correct them",
-    Status.NOT_RUN: "not fitted, because the batch was interrupted: run it again",
+    Status.NOT_RUN: "not fitted: the batch was interrupted before (run it again), or there was nothing to fit",
 }
