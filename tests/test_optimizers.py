@@ -162,10 +162,6 @@ def test_upper_limits(staterror):
     theirs = by_minuit(upper_limit, data, model)
     assert observed == pytest.approx(theirs[0], rel=2e-3)
     np.testing.assert_allclose(expected, theirs[1], rtol=2e-3)
-    grid = np.linspace(0.0, 5.0, 11)
-    np.testing.assert_allclose(
-        upper_limit(data, model, grid)[0], by_minuit(upper_limit, data, model, grid)[0], rtol=2e-3
-    )
 
 
 def test_pyhfs_jax_backend():
