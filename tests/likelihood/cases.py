@@ -15,7 +15,8 @@ from pyhf.modifiers import histfactory_set
 from pyhf.modifiers.normfactor import normfactor_builder, normfactor_combined
 
 from jaxfit import workspaces
-from jaxfit.likelihood import Compact, Reference, lower, parameter_space
+from jaxfit.likelihood import Compact, lower, parameter_space
+from jaxfit.likelihood.reference import _backend
 
 # so many programs run only for a moment: their compilation is the cost
 FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -88,9 +89,11 @@ class Case:
 
     @cached_property
     def _reference(self) -> tuple[Callable, Callable]:
-        # the inner jit is traced only once, and with it pyhf's backend switched
-        reference = Reference.of(self.model)
-        nll = jax.jit(lambda pars, data: -reference.handle.logpdf(pars, data))
+        def pyhf_nll(pars: jax.Array, data: jax.Array) -> jax.Array:
+            with _backend("jax"):
+                return -self.model.logpdf(pars, data)[0]
+
+        nll = jax.jit(pyhf_nll)  # is traced only once, and with it pyhf's backend switched
         gradient, hessian = jax.grad(nll), jax.hessian(nll)
         return (
             jax.jit(gradient, compiler_options=FAST_COMPILATION),

@@ -5,7 +5,7 @@ import models
 import numpy as np
 import pyhf
 import pytest
-from likelihood.cases import Case, assert_gradient, assert_hessian, case_of, case_of_file
+from likelihood.cases import Case, assert_gradient, assert_hessian, assert_nll, case_of, case_of_file
 
 from jaxfit.likelihood import Reference
 
@@ -80,6 +80,17 @@ def test_an_empty_bin_has_finite_derivatives_where_pyhf_has_none():
         point = case.at(pars)
         np.testing.assert_allclose(point.gradient, central(lambda x: case.at(x).nll, pars), rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(point.hessian, central(lambda x: case.at(x).gradient, pars), rtol=1e-6, atol=1e-6)
+
+
+def test_reference_has_the_derivatives_of_an_empty_bin_too():
+    case = case_of("empty_bin")
+    reference = Reference.of(case.model)
+    derivatives = jax.jit(lambda pars, data: reference.derivatives(reference.split(pars), data, jax.numpy.asarray(1.0)))
+    for pars in (case.start, *case.points(3)):
+        point, (value, gradient, hessian) = case.at(pars), derivatives(pars, case.data)
+        assert_nll(value, point.nll)
+        assert_gradient(gradient.border, point.gradient, point.hessian)
+        assert_hessian(hessian.corner, point.hessian)
 
 
 def test_reference_has_the_form_of_the_compact_likelihood():

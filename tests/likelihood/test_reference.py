@@ -87,7 +87,7 @@ def test_backend_is_put_back_after_an_exception(backend):
     model = pyhf.simplemodels.uncorrelated_background([5.0], [50.0], [7.0])
     reference = Reference.of(model)
     with pytest.raises(Exception, match=r".*"):
-        reference.value(reference.split(jnp.ones(2)), jnp.ones(17))
+        reference.value(reference.split(jnp.ones((2, 2))), jnp.ones(2))
     assert pyhf.get_backend() == before
 
 
@@ -97,11 +97,11 @@ from jaxfit.likelihood import Reference
 model = pyhf.simplemodels.uncorrelated_background([5.0], [50.0], [7.0])
 data = [60.0, *model.config.auxdata]
 
-def value(data):
+def value(data, shape=2):
     with jax.enable_x64(True):
         reference = Reference.of(model)
         nll = jax.jit(lambda pars, data: reference.value(reference.split(pars), data))
-        return nll(jnp.ones(2), jnp.array(data))
+        return nll(jnp.ones(shape), jnp.array(data))
 """
 
 
@@ -119,7 +119,7 @@ jax.config.update("jax_enable_x64", {before})
 print(value(data).dtype)
 print(jax.config.jax_enable_x64)
 try:
-    value([1.0] * 17)
+    value(data, shape=(2, 2))
 except Exception:
     print("raised")
 print(jax.config.jax_enable_x64)

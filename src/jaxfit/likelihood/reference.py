@@ -1,4 +1,4 @@
-"""pyhf's own log-density on its JAX backend, differentiated by JAX: any model, custom modifiers included."""
+"""pyhf's own expectations and constraints on its JAX backend, differentiated by JAX: any model, with custom modifiers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import pyhf
 
 from jaxfit.arrow import ArrowMatrix, ArrowVector
+from jaxfit.likelihood import constraints
 from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, Pars, Scalar
 
 __all__ = ["Reference", "pyhf_nll"]
@@ -74,9 +75,14 @@ class _Handle:
     def __init__(self, model: pyhf.Model) -> None:
         self.model = weakref.ref(model)
 
-    def logpdf(self, pars: Pars, data: Data) -> Scalar:
+    def nll(self, pars: Pars, data: Data) -> Scalar:
+        """pyhf's, but for Poisson terms that have derivatives in empty bins, too."""
         with _backend("jax"):
-            return jnp.asarray(self._model().logpdf(pars, data))[0]
+            model = self._model()
+            n, aux = jnp.split(data, [model.config.nmaindata])
+            nu = jnp.asarray(model.expected_actualdata(pars))
+            constraint = jnp.asarray(model.constraint_logpdf(aux, pars)) if aux.size else 0.0
+        return jnp.sum(constraints.poisson_deviance(n, nu) + constraints.poisson_constant(n)) - constraint
 
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
         with _backend("jax"):
@@ -144,16 +150,16 @@ class Reference:
 
     def value(self, vector: ArrowVector, data: Data) -> Scalar:
         """NLL; infinite where pyhf's is NaN."""
-        value = -self.handle.logpdf(vector.border, data)
+        value = self.handle.nll(vector.border, data)
         return jnp.where(jnp.isnan(value), jnp.inf, value)
 
     def gradient(self, vector: ArrowVector, data: Data) -> ArrowVector:
         """Gradient by reverse mode."""
-        return vector._replace(border=jax.grad(lambda pars: -self.handle.logpdf(pars, data))(vector.border))
+        return vector._replace(border=jax.grad(self.handle.nll)(vector.border, data))
 
     def derivatives(self, vector: ArrowVector, data: Data, exact: Scalar) -> tuple[Scalar, ArrowVector, ArrowMatrix]:
         """Value, gradient and exact Hessian; without ``exact`` its absolute diagonal is added, to keep it positive."""
-        hessian = jax.hessian(lambda pars: -self.handle.logpdf(pars, data))(vector.border)
+        hessian = jax.hessian(self.handle.nll)(vector.border, data)
         damping = (1.0 - exact) * (jnp.abs(jnp.diag(hessian)) + 1e-6)
         size = vector.border.shape[0]
         matrix = ArrowMatrix(
