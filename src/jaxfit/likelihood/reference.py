@@ -1,4 +1,4 @@
-"""pyhf's own expectations and constraints on its JAX backend, differentiated by JAX: any model, with custom modifiers."""
+"""pyhf's own expectations and constraints on its JAX backend, differentiated by JAX: any model at all."""
 
 from __future__ import annotations
 
