@@ -15,18 +15,20 @@ from jaxfit.workspaces import model_and_data as model_and_data_of
 
 VALUES = [0.0, 0.4, 1.1, 2.0, 4.5]
 UNBOUNDED = {"mu": (-10.0, 10.0)}
-# name: values of the parameter of interest around the limits (where MINUIT needs more than minutes it is left out: 4L
-# has a fit with mu_ZZ = 0, 3L has 328 parameters; in 1file_25bin a bin without events expects negative yields)
+# name: parameter of interest if not the model's, values of it around the limits. 4L has two minima at some values. Not
+# among them: ttbar_ljets and mu_ZZ of 4L, where MINUIT fails for all settings, and 1file_25bin, where bins without
+# events expect negative yields
 WORKSPACES = {
-    "agc_ttbar_all": [0.5, 1.1],
-    "agc_ttbar_5files": [0.5, 1.1],
-    "atlas_1Lbb_2020__C1N2_Wh_hbb_1000_0": [1.0],
-    "ttbar_ljets_xsec_pruned": [1.1],
-    "atlas_3LRJ_2020__ERJR_100p0_20p0": [0.5, 1.3],
-    "bayesian_SRee_SRmm_Srem": [2.0, 6.0],
-    "pyhf_xml_input1": [0.6, 1.2, 2.1],
-    "pyhf_coupledshapefactor": [0.7, 1.4, 2.2],
-    "cabinetry_tutorial_ntuples": [1.0, 2.0, 3.1],
+    "agc_ttbar_all": (None, [0.5, 1.1]),
+    "agc_ttbar_5files": (None, [0.5, 1.1]),
+    "atlas_1Lbb_2020__C1N2_Wh_hbb_1000_0": (None, [1.0]),
+    "atlas_3L_2021_offshell_full__WZ_300_220": (None, [0.75]),
+    "atlas_3LRJ_2020__ERJR_100p0_20p0": (None, [0.5, 1.3]),
+    "atlas_4L_2021_bkg_poi_mu_ZZ": ("mu_ttZ", [1.5]),
+    "bayesian_SRee_SRmm_Srem": (None, [2.0, 6.0]),
+    "pyhf_xml_input1": (None, [0.6, 1.2, 2.1]),
+    "pyhf_coupledshapefactor": (None, [0.7, 1.4, 2.2]),
+    "cabinetry_tutorial_ntuples": (None, [1.0, 2.0, 3.1]),
 }
 # lower bounds for q, by default the negative of the upper one; below this MINUIT fails
 LOWER = {"bayesian_SRee_SRmm_Srem": -0.1}
@@ -51,9 +53,10 @@ def tight_minuit():
 
 
 def by_pyhf(value, data, model, **options):
-    """CLs, tails and expected CLs, with MINUIT as tight as it does not fail."""
-    optimizers = tight_minuit(), pyhf.optimize.minuit_optimizer(), pyhf.optimize.minuit_optimizer(strategy=0)
-    for optimizer in optimizers:
+    """CLs, tails and expected CLs, with MINUIT as tight as it does not fail, or takes more than minutes."""
+    quick = pyhf.optimize.minuit_optimizer(strategy=0)
+    small = model.config.npars < 100
+    for optimizer in (tight_minuit(), pyhf.optimize.minuit_optimizer(), quick) if small else (quick,):
         pyhf.set_backend("numpy", optimizer)
         try:
             return pyhf.infer.hypotest(
@@ -278,17 +281,23 @@ def test_a_model_needs_a_parameter_of_interest():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # MINUIT has 328 parameters in 3L, and no derivatives
 @pytest.mark.usefixtures("minuit")
 @pytest.mark.parametrize("test_stat", ["qtilde", "q", "q0"])
 @pytest.mark.parametrize("name", WORKSPACES)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, where MINUIT tries negative yields
 def test_published_workspaces(shared, name, test_stat):
     model, data = model_and_data_of(load(shared / "workspaces" / f"{name}.json"))
-    values = [0.0] if test_stat == "q0" else WORKSPACES[name]
+    poi, values = WORKSPACES[name]
+    poi = poi or model.config.poi_name
+    model.config.set_poi(poi)
     lower, upper = model.config.suggested_bounds()[model.config.poi_index]
-    bounds = {model.config.poi_name: (LOWER.get(name, -upper) if test_stat == "q" else lower, upper)}
-    result = jaxfit.hypotest(values, data, model, par_bounds=bounds, test_stat=test_stat)
-    assert result.converged
+    bounds = {poi: (LOWER.get(name, -upper) if test_stat == "q" else lower, upper)}
+    result = jaxfit.hypotest(
+        [0.0] if test_stat == "q0" else values, data, model, par_bounds=bounds, test_stat=test_stat,
+        accept=[Status.MULTIPLE_MINIMA],
+    )  # fmt: skip
+    assert np.isfinite(result.CLs_obs).all()
     assert_pyhfs(result, model, data, 1e-3, par_bounds=bounds_of(model, bounds))
 
 
