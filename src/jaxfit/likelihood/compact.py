@@ -274,7 +274,7 @@ class Compact:
         slots = self.slot_constraint
         gamma = vector.blocks.reshape(self.slot_rows.shape)
         normal = jnp.where(slots.normal, 0.5 * ((gamma - aux) / slots.sigma) ** 2, 0.0)
-        # tau times the deviance of aux / tau: a product tau * gamma of 1e18 would be rounded to 1e-7 standard deviations
+        # not tau * gamma: at 1e18 events that product is rounded to 1e-7 standard deviations
         safe = jnp.where(slots.poisson, aux / slots.tau, 1.0), jnp.where(slots.poisson, gamma, 1.0)
         poisson = slots.tau * constraints.poisson_deviance(*safe)
         pull, precision = self._pull(vector.border, data)
