@@ -19,7 +19,7 @@ endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-all lint bench clean
+.PHONY: help setup demo test test-all fuzz lint bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,6 +35,10 @@ test: $(READY) ## the fast tests
 
 test-all: $(READY) ## every test
 	$(BIN)/python -m pytest $(ARGS)
+
+CASES ?= 2000
+fuzz: $(READY) ## random workspaces against pyhf and MINUIT (CASES=2000)
+	FUZZ_CASES=$(CASES) $(BIN)/python -m pytest -s --timeout=0 tests/test_fuzz.py $(ARGS)
 
 lint: $(READY) ## ruff, mypy, codespell
 	$(BIN)/ruff check .
