@@ -40,10 +40,10 @@ def minos(model, data):
 
 def assert_agrees_with_minos(model, data, found):
     minuit = minos(model, data)
-    labels = [name for name in found.labels if minuit.sides[name].is_valid]
+    labels = [name for name in found.labels if minuit.merrors[name].is_valid]
     assert labels
     for name in labels:
-        error, sigma = minuit.sides[name], found.uncertainty[found.labels.index(name)]
+        error, sigma = minuit.merrors[name], found.uncertainty[found.labels.index(name)]
         np.testing.assert_allclose(
             found.minos_uncertainty[name], (error.lower, error.upper), rtol=0, atol=1e-3 * sigma, err_msg=name
         )
