@@ -82,10 +82,13 @@ class Fuzzed:
         """Whether the likelihood may have several minima.
 
         Yields that do not rise or fall with a parameter throughout have the same value at several of its values; a kink
-        or a jump may be a ridge between two minima; and so may a product of parameters that nothing constrains, or
-        yields of both signs.
+        or a jump may be a ridge between two minima; and so may a product of parameters that nothing constrains, yields
+        of both signs, or data of which parameters can explain one part or the other, but not both.
         """
-        for channel in self.spec["channels"]:
+        for channel, observed in zip(self.spec["channels"], self.spec["observations"], strict=True):
+            total = np.sum([sample["data"] for sample in channel["samples"]], axis=0)
+            if (np.abs(observed["data"] - total) > 8.0 * np.sqrt(np.maximum(total, 1.0))).any():
+                return True
             for sample in channel["samples"]:
                 nominal = np.array(sample["data"])
                 free = [modifier for modifier in sample["modifiers"] if modifier["type"] in _FREE]

@@ -19,7 +19,7 @@ from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
 from jaxfit.solvers import SOLVERS, STOCK, Newton, run_minuit, run_scipy, run_stock
 from jaxfit.statuses import Status
-from jaxfit.typing import Array, Data, Int, NumpyArray, Pars, Scalar
+from jaxfit.typing import Array, Bool, Data, Int, NumpyArray, Pars, Scalar
 
 __all__ = ["EDM_GOAL", "Minima", "Problems", "edm_goal", "minimize"]
 
@@ -181,7 +181,8 @@ def _solve(
     )
     solution, state = newton.run(point, box, likelihood, data)
     pars = likelihood.join(solution)
-    status = _refine_status(likelihood, pars, lower, upper, state.status)
+    negative = jnp.any(likelihood.yields(solution) < 0)
+    status = _refine_status(pars, lower, upper, negative, state.status)
     return Minima(pars, state.value + likelihood.offset(data), state.error, state.iter_num, status)
 
 
@@ -241,16 +242,16 @@ def _judge(
     status = jnp.where(edm <= goal, Status.OK, Status.NOT_CONVERGED)
     status = jnp.where(factor.positive, status, Status.NOT_A_MINIMUM)
     status = jnp.where(jnp.isfinite(value), status, Status.NONFINITE)
-    status = _refine_status(likelihood, pars, lower, upper, status)
+    status = _refine_status(pars, lower, upper, jnp.any(likelihood.expected(pars) < 0), status)
     return Minima(pars, value + likelihood.offset(data), edm, iterations, status)
 
 
 def _refine_status(
-    likelihood: Likelihood, pars: Pars, lower: Pars, upper: Pars, status: Int[Array, ""]
+    pars: Pars, lower: Pars, upper: Pars, negative: Bool[Array, ""], status: Int[Array, ""]
 ) -> Int[Array, ""]:
     at_bound = jnp.any((lower < upper) & ((pars <= lower) | (pars >= upper)))
     refined = jnp.where(at_bound, Status.OK_AT_BOUND, Status.OK)
-    refined = jnp.where(jnp.any(likelihood.expected(pars) < 0), Status.NEGATIVE_EXPECTATION, refined)
+    refined = jnp.where(negative, Status.NEGATIVE_EXPECTATION, refined)
     return jnp.where(status == Status.OK, refined, status)
 
 

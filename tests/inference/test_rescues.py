@@ -77,7 +77,14 @@ def failing(model, data, **changes):
     return rescues._Failed(problems, minimize(likelihood_of(model), problems, maxiter=1), np.array([0]))
 
 
-@pytest.mark.parametrize("rung", [name for name, *_ in rescues._LADDER if "yields" not in name and "neigh" not in name])
+ALONE = [
+    pytest.param(name, marks=pytest.mark.slow if "L-BFGS" in name else ())  # it compiles pyhf's likelihood
+    for name, *_ in rescues._LADDER
+    if "yields" not in name and "neighbour" not in name
+]
+
+
+@pytest.mark.parametrize("rung", ALONE)
 def test_every_rung_by_itself_finds_the_minimum(rung):
     model, data = model_and_data("shapesys")
     step = next(step for name, step, _ in rescues._LADDER if name == rung)
@@ -195,8 +202,12 @@ def test_few_lanes_climb_what_cannot_be_batched(steep, monkeypatch):
     seen = []
     ladder = (("costly", lambda model, failed, options: seen.append(failed.lanes.size), True),)
     monkeypatch.setattr(rescues, "_LADDER", ladder)
-    problems = lanes_of(model, [3.0, *data[1:]], 100, init_pars={"h": 3.0})
-    rescue(model, problems, minimize(likelihood_of(model), problems))
+    problems = lanes_of(model, [3.0, *data[1:]], 100)
+    stalled = minimize(likelihood_of(model), problems)._replace(status=np.full(100, Status.STALLED))
+    rescue(model, problems, stalled)
+    assert seen == [64]
+    nowhere = lanes_of(model, [3.0, *data[1:]], 100, init_pars={"h": 3.0})  # without a likelihood
+    rescue(model, nowhere, minimize(likelihood_of(model), nowhere))
     assert seen == [64]
 
 

@@ -100,9 +100,10 @@ def rescue(
     if positive_yields:
         failed |= found.status == Status.NEGATIVE_EXPECTATION
     for name, rung, costly in _LADDER:
-        lanes = np.flatnonzero(failed)[: _COSTLY if costly else None]
+        # what has no likelihood anywhere gets none from other solvers
+        lanes = np.flatnonzero(failed & np.isfinite(found.nll))[:_COSTLY] if costly else np.flatnonzero(failed)
         if not lanes.size:
-            break
+            continue
         attempt = rung(model, _Failed(problems, found, lanes), options)
         if attempt is None:
             continue

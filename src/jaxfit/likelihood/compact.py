@@ -107,7 +107,10 @@ class Compact:
 
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
         """Expected yields of all bins, in the order of the data."""
-        vector = self.split(pars)
+        return self.yields(self.split(pars))
+
+    def yields(self, vector: ArrowVector) -> Float[Array, "bins"]:
+        """The same for parameters in arrow form."""
         return self._yields(self._class_yields(vector.border), self._factors(vector)).ravel()[self.bins]
 
     def by_sample(self, vector: ArrowVector) -> Float[Array, "samples bins"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _REVIEWS: WeakKeyDictionary[pyhf.Model, Review] = WeakKeyDictionary()
+_SPACES: WeakKeyDictionary[pyhf.Model, ParameterSpace] = WeakKeyDictionary()
 _LARGEST = np.finfo(float).max
 
 
@@ -75,17 +77,19 @@ def parameter_space(model: pyhf.Model) -> ParameterSpace:
     Raises:
         InputError: a specification that no fit can use.
     """
-    review(model)
-    config = model.config
-    bounds = np.array(config.suggested_bounds(), dtype=float).reshape(-1, 2)
-    return ParameterSpace(
-        names=tuple(config.par_names),
-        start=np.array(config.suggested_init(), dtype=float),
-        lower=bounds[:, 0],
-        upper=bounds[:, 1],
-        fixed=np.array(config.suggested_fixed(), dtype=bool),
-        poi=config.poi_name,
-    )
+    if model not in _SPACES:
+        review(model)
+        config = model.config
+        bounds = np.array(config.suggested_bounds(), dtype=float).reshape(-1, 2)
+        _SPACES[model] = ParameterSpace(
+            names=tuple(config.par_names),
+            start=np.array(config.suggested_init(), dtype=float),
+            lower=bounds[:, 0],
+            upper=bounds[:, 1],
+            fixed=np.array(config.suggested_fixed(), dtype=bool),
+            poi=None,
+        )
+    return replace(_SPACES[model], poi=model.config.poi_name)  # which users set
 
 
 def bin_name(model: pyhf.Model, index: int) -> str:

@@ -69,8 +69,12 @@ class Likelihood(Protocol):
         """Expected yields of all bins, in the order of the data."""
         ...
 
+    def yields(self, vector: ArrowVector) -> Float[Array, "bins"]:
+        """The same for parameters in arrow form."""
+        ...
+
     def by_sample(self, vector: ArrowVector) -> Float[Array, "samples bins"]:
-        """The same for every sample of the model by itself."""
+        """Expected yields of every sample of the model by itself."""
         ...
 
     def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:

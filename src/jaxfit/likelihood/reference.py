@@ -175,6 +175,10 @@ class Reference:
         """Expected yields of all bins."""
         return self.handle.expected(pars)
 
+    def yields(self, vector: ArrowVector) -> Float[Array, "bins"]:
+        """The same for parameters in arrow form."""
+        return self.expected(vector.border)
+
     def by_sample(self, vector: ArrowVector) -> Float[Array, "samples bins"]:
         """Expected yields of every sample in all bins."""
         return self.handle.by_sample(vector.border)
