@@ -5,7 +5,7 @@ import pytest
 from models import model_and_data
 
 import jaxfit
-from jaxfit.curvatures import correlation, covariance_columns, curvature, hessian, nll, slopes
+from jaxfit.curvatures import covariance_columns, curvature, hessian, nll, slopes
 from jaxfit.likelihood import likelihood_of, parameter_space
 
 
@@ -61,9 +61,8 @@ def test_curvature_and_hessian_agree():
     dense = hessian(likelihood, space.start, np.asarray(data))
     covariance = np.zeros_like(dense)
     covariance[np.ix_(free, free)] = np.linalg.inv(dense[np.ix_(free, free)])
-    correlations = correlation(around.factor, likelihood.order, likelihood.rows)
-    found = correlations * np.outer(around.sigma, around.sigma)
-    assert bool(around.factor.positive)
+    found = around.correlation() * np.outer(around.sigma, around.sigma)
+    assert around.positive
     np.testing.assert_allclose(found, covariance, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(around.diagonal, np.diag(dense), rtol=1e-12)
     np.testing.assert_allclose(around.nll, -model.logpdf(space.start, data)[0], rtol=1e-12)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jaxfit.arrow import ArrowFactor, ArrowVector
 from jaxfit.likelihood import Likelihood
 from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
 
-__all__ = ["Curvature", "correlation", "covariance_columns", "curvature", "expected_yields", "hessian", "nll", "slopes"]
+__all__ = ["Curvature", "covariance_columns", "curvature", "expected_yields", "hessian", "nll", "slopes"]
 
 _MASKS = 64  # of a compiled program
 
@@ -20,13 +21,14 @@ _MASKS = 64  # of a compiled program
 class Curvature(NamedTuple):
     """The likelihood around one point: NLL, gradient, EDM, widths, expected yields, the Hessian."""
 
-    nll: Scalar
-    gradient: Pars
-    edm: Scalar
-    sigma: Pars
-    diagonal: Pars
-    factor: ArrowFactor
-    expected: Float[Array, "bins"]
+    nll: float
+    gradient: NumpyArray
+    edm: float
+    sigma: NumpyArray
+    diagonal: NumpyArray
+    positive: bool  # definite
+    expected: NumpyArray
+    correlation: Callable[[], NumpyArray]  # takes longer than an iteration if parameters are many
 
 
 def curvature(
@@ -38,14 +40,14 @@ def curvature(
     """
     masks = np.asarray(free, dtype=float), np.asarray(free & ~held, dtype=float)
     with jax.enable_x64(True):
-        around: Curvature = _curvature(likelihood, pars, *masks, data)
-        return around
+        factor, order, rows, *packed = _curvature(likelihood, pars, *masks, data)
+        (nll, edm, positive), (gradient, sigma, diagonal), expected = jax.device_get(packed)
 
+    def correlation() -> NumpyArray:
+        with jax.enable_x64(True):
+            return np.asarray(_correlation(factor, order, rows))
 
-def correlation(factor: ArrowFactor, order: Int[Array, "pars"], rows: Int[Array, "slots bins"]) -> NumpyArray:
-    """The correlation matrix of all parameters, which takes longer than an iteration if they are many."""
-    with jax.enable_x64(True):
-        return np.asarray(_correlation(factor, order, rows))
+    return Curvature(float(nll), gradient, float(edm), sigma, diagonal, bool(positive), expected, correlation)
 
 
 def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
@@ -104,22 +106,18 @@ def slopes(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyA
 
 
 @jax.jit
-def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, data: Data) -> Curvature:
+def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, data: Data) -> tuple[Any, ...]:
+    """Packed into few arrays, of which each takes as long to fetch as a small model to evaluate."""
     value, gradient, matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))
     factor = matrix.factor(likelihood.split(free, padding=0.0))
     if likelihood.kinked is not None:  # held there by different slopes on both sides
         border = jnp.where(likelihood.kinked & (likelihood.split(pars).border == 0), 0.0, gradient.border)
         gradient = gradient._replace(border=border)
     slopes = ArrowVector.combine(jnp.multiply, gradient, likelihood.split(moving, padding=0.0))
-    return Curvature(
-        nll=value + likelihood.offset(data),
-        gradient=likelihood.join(slopes),
-        edm=slopes.dot(factor.solve(slopes)),
-        sigma=factor.widths(likelihood.order, likelihood.rows),
-        diagonal=likelihood.join(matrix.diagonal()),
-        factor=factor,
-        expected=likelihood.expected(pars),
-    )
+    order, rows = likelihood.order, likelihood.rows
+    scalars = jnp.stack([value + likelihood.offset(data), slopes.dot(factor.solve(slopes)), factor.positive])
+    columns = [likelihood.join(slopes), factor.widths(order, rows), likelihood.join(matrix.diagonal())]
+    return factor, order, rows, scalars, jnp.stack(columns), likelihood.expected(pars)
 
 
 @jax.jit

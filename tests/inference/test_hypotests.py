@@ -205,6 +205,22 @@ def test_a_value_that_cannot_be_fitted_is_flagged(problem, monkeypatch):
     assert result.CLs_obs[0] == pytest.approx(jaxfit.hypotest([1.1], data, model).CLs_obs[0], abs=1e-7)
 
 
+def test_a_best_fit_above_another_one_is_left(problem, monkeypatch):
+    """The fits with the parameter held find the lower minimum, and the best fit is made again from there."""
+    model, data = problem
+    plain, solve, calls = jaxfit.hypotest(VALUES, data, model), ratios.solve, []
+
+    def local_minimum_first(*args, **options):
+        solved = solve(*args, **options)
+        calls.append(len(solved.nll))
+        return solved._replace(nll=solved.nll + 5.0 * (np.arange(2) == 0)) if len(calls) == 1 else solved
+
+    monkeypatch.setattr(ratios, "solve", local_minimum_first)
+    result = jaxfit.hypotest(VALUES, data, model)
+    assert calls == [2, 2 * len(VALUES) + 1, 1]
+    np.testing.assert_allclose(result.statistic, plain.statistic, rtol=0, atol=1e-6)
+
+
 def test_statuses_that_are_accepted_enter_a_test_statistic(problem, monkeypatch):
     model, data = problem
     plain, solve = jaxfit.hypotest(VALUES, data, model), ratios.solve

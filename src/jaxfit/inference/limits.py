@@ -22,6 +22,7 @@ from jaxfit.verdicts import LIMITS, LimitResults, SignificanceResults
 __all__ = ["limit", "significance"]
 
 _PRECISION = 1e-3  # of a limit, relative to it
+_DEVIATION = 1e-2  # standard deviations of CLs from its target at the tested value that is nearest to a limit
 _FURTHEST = 4.0  # times the largest value so far, where a search goes next
 _NOWHERE = 1e4  # times the largest limit expected at first, where a search ends
 
@@ -266,11 +267,12 @@ def _next(tested: NumpyArray, cls: NumpyArray, target: float, tolerance: float, 
     if not low < value < high:
         value = 0.5 * (low + min(high, failed))
     close = min(tolerance, _PRECISION * value)
-    if np.isfinite(high) and np.abs(tested[good] - value).min() <= close:
+    tried = tested[np.abs(tested - value) <= close]
+    if np.isin(tried, tested[np.abs(deviations) <= _DEVIATION]).any() and np.isfinite(high):
         return _Search(value, found=True, lost=False)
-    if np.abs(tested - value).min() <= close:  # where a fit failed: try elsewhere
+    if np.isin(tried, tested[~good]).any():  # a fit failed there: try elsewhere
         value = 0.5 * (low + min(high, failed))
-    return _Search(value, found=False, lost=bool(np.abs(tested - value).min() <= close))
+    return _Search(value, found=False, lost=bool((np.abs(tested[~good] - value) <= close).any()))
 
 
 def _root(values: NumpyArray, deviations: NumpyArray) -> float:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from jaxfit.curvatures import correlation, curvature, hessian
+from jaxfit.curvatures import curvature, hessian
 from jaxfit.likelihood import Likelihood
 from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
@@ -50,38 +49,28 @@ def uncertainties(
     bad: tuple[str, ...] = ()
     eigenvalues = (np.nan, np.nan)
     around, covered = curvature(likelihood, pars, free, free & ~inside, data), free
-    if not around.factor.positive and (inside < free).any():
+    if not around.positive and (inside < free).any():
         around, covered = curvature(likelihood, pars, inside, free & ~inside, data), inside
-        if around.factor.positive:
+        if around.positive:
             warnings = (f"not curved on a bound, so without uncertainty: {_listed(space.named(inside < free))}",)
-    # at once, which takes less time
-    values = (
-        around.nll,
-        around.gradient,
-        around.edm,
-        around.sigma,
-        around.diagonal,
-        around.expected,
-        around.factor.positive,
-    )
-    nll, gradient, edm, sigma, diagonal, expected, positive = jax.device_get(values)
+    nll, sigma = around.nll, around.sigma
     # rounding can give a singular matrix a Cholesky factor; the widths then give it away
-    flat = sigma**2 * diagonal > _FLAT
-    if not (positive and np.isfinite(nll)) or flat.any():
+    flat = sigma**2 * around.diagonal > _FLAT
+    if not (around.positive and np.isfinite(nll)) or flat.any():
         covered = np.zeros_like(free)
         if status.converged or status in (Status.SINGULAR, Status.NOT_A_MINIMUM):
             status, involved, eigenvalues = diagnose(likelihood, pars, data, inside)
             bad = space.named(involved)
             how = {Status.NOT_A_MINIMUM: "curved downwards", Status.SINGULAR: "flat"}.get(status, "without curvature")
             warnings = (f"no covariance, the likelihood is {how} along {_listed(bad)}",)
-    matrix = partial(correlation, around.factor, likelihood.order, likelihood.rows)
+    matrix = around.correlation
     if free.any() and not covered.any():
-        matrix = partial(np.where, free[:, None] & free, np.nan, 0.0)
+        matrix = partial(_no_correlation, free)
     return Uncertainties(
-        nll=float(nll),
-        gradient=gradient,
-        edm=float(edm),
-        expected=expected,
+        nll=nll,
+        gradient=around.gradient,
+        edm=around.edm,
+        expected=around.expected,
         sigma=np.where(free, np.where(covered, sigma, np.nan), 0.0),
         correlation=matrix,
         status=status,
@@ -89,6 +78,10 @@ def uncertainties(
         eigenvalues=eigenvalues,
         warnings=warnings,
     )
+
+
+def _no_correlation(free: NumpyMask) -> NumpyArray:
+    return np.where(free[:, None] & free, np.nan, 0.0)
 
 
 def diagnose(
