@@ -250,8 +250,18 @@ SAID = {
 }
 
 
+# most cases compile programs of their own
+FAST = (
+    "all_fixed", "decades_1e-12_1e12", "negative_histosys_extrapolation", "normsys_unit", "param_scale_1e-8",
+    "param_scale_1e8", "shapesys_zero_unc", "staterror_huge_rel", "tiny_counts_1e-6", "zero_bkg_init_at_zero",
+    "zero_bkg_signal_only_n0", "zero_nominal_n0",
+)  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # MINUIT tries what has no likelihood
-@pytest.mark.parametrize("name", by_expectation("FIT"))
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in by_expectation("FIT")]
+)
 def test_the_minimum_is_found(name):
     model, data = case(name).model_and_data()
     result = jaxfit.fit(model, data, on_failure="ignore", **case(name).fit)
