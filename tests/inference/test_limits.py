@@ -70,6 +70,8 @@ def test_tested_values(problem, result):
     np.testing.assert_allclose(result.observed_CLs, tests.CLs_obs, rtol=0, atol=1e-6)
     np.testing.assert_allclose(result.expected_CLs, tests.CLs_exp, rtol=0, atol=1e-6)
     assert len(result.statuses) == len(result.poi_values) <= 20
+    nearest = np.abs(result.poi_values[:, None] - limits_of(result)).min(axis=0)
+    assert (nearest <= 1e-3 * limits_of(result)).all()
     assert (result.name, result.bestfit) == ("mu", pytest.approx(tests.bestfit, abs=1e-6))
 
 
