@@ -253,11 +253,10 @@ def test_other_json():
 # The model and the data
 
 
-@pytest.mark.parametrize("asimov", [False, True])
-def test_model_and_data_are_cabinetrys(spec, asimov):
+def test_model_and_data_are_cabinetrys(spec):
     before = copy.deepcopy(spec)
-    expected_model, expected_data = cabinetry.model_utils.model_and_data(spec, asimov=asimov)
-    model, data = workspaces.model_and_data(spec, asimov=asimov, measurement="nominal")
+    expected_model, expected_data = cabinetry.model_utils.model_and_data(spec)
+    model, data = workspaces.model_and_data(spec, measurement="nominal")
     assert spec == before
     assert data == expected_data
     assert model.config.par_order == expected_model.config.par_order
@@ -267,10 +266,9 @@ def test_model_and_data_are_cabinetrys(spec, asimov):
 
 
 def test_measurement_by_name(spec):
-    model, data = workspaces.model_and_data(spec, measurement="fixed_mu", asimov=True)
+    model = workspaces.model_of(spec, measurement="fixed_mu")
     assert model.config.poi_name is None
     assert model.config.suggested_fixed()[model.config.par_slice("mu")] == [True]
-    assert data == cabinetry.model_utils.asimov_data(model)
 
 
 def test_first_of_several_measurements_is_announced(spec, caplog):
@@ -404,7 +402,7 @@ def test_a_measurement_that_is_there_twice(spec):
 def test_impossible_data(spec, path, value, said):
     put(spec, path, value)
     assert said in message(workspaces.model_and_data, spec)
-    workspaces.model_and_data(spec, asimov=True)  # needs no observation
+    workspaces.model_of(spec)  # needs no observation
 
 
 def test_sizes_of_shared_parameters(spec):

@@ -70,21 +70,34 @@ def load(source: str | os.PathLike[str] | TextIO) -> dict[str, Any]:
     return dict(spec)
 
 
-def model_and_data(
-    spec: dict[str, Any], *, measurement: str | None = None, asimov: bool = False
-) -> tuple[pyhf.Model, list[float]]:
-    """Build the model of a valid workspace, and its observed or Asimov data with the auxiliary data.
+def model_and_data(spec: dict[str, Any], *, measurement: str | None = None) -> tuple[pyhf.Model, list[float]]:
+    """Build the model of a valid workspace, and its observed data with the auxiliary data.
 
     The same as ``cabinetry.model_utils.model_and_data`` (interpolation codes 4 and 4p), without schema validation.
 
     Args:
         spec: a workspace, as ``load`` returns it.
         measurement: the name of the measurement; by default the first one.
-        asimov: return the data expected at the nominal parameters instead of the observed data.
+
+    Raises:
+        InputError: as for ``model_of``, or data that are missing or no counts.
+    """
+    model = model_of(spec, measurement=measurement)
+    specs.require_unique("observation of channel", (observation["name"] for observation in spec["observations"]))
+    observed = {observation["name"]: observation["data"] for observation in spec["observations"]}
+    return model, specs.counts(observed, model.config.channel_nbins) + model.config.auxdata
+
+
+def model_of(spec: dict[str, Any], *, measurement: str | None = None) -> pyhf.Model:
+    """Build the model of a valid workspace, which need not have observations.
+
+    Args:
+        spec: a workspace, as ``load`` returns it.
+        measurement: the name of the measurement; by default the first one.
 
     Raises:
         InputError: no such measurement or parameter of interest, something that no fit can use (:mod:`jaxfit.specs`), a
-            model that takes more memory than there is or that pyhf refuses, or data that are missing or no counts.
+            model that takes more memory than there is or that pyhf refuses.
     """
     chosen = _measurement(spec["measurements"], measurement)
     place = f"measurement {chosen['name']!r}"
@@ -96,7 +109,7 @@ def model_and_data(
     _require_memory(contents)
     try:
         # What Workspace.model() does, less its copy of the workspace and its validation of the measurement.
-        model = pyhf.Model(
+        return pyhf.Model(
             {"channels": spec["channels"], "parameters": parameters},
             poi_name=poi,
             validate=False,
@@ -108,13 +121,6 @@ def model_and_data(
         pyhf.exceptions.InvalidNameReuse,
     ) as error:
         raise InputError(f"{place}: {' '.join(str(error).split())}") from error
-    if asimov:
-        data: list[float] = pyhf.tensorlib.tolist(model.expected_data(_asimov_parameters(model)))
-    else:
-        specs.require_unique("observation of channel", (observation["name"] for observation in spec["observations"]))
-        observed = {observation["name"]: observation["data"] for observation in spec["observations"]}
-        data = specs.counts(observed, model.config.channel_nbins) + model.config.auxdata
-    return model, data
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -211,20 +217,3 @@ def _require_memory(contents: specs.Contents) -> None:
             f"samples x {bins} bins, and this machine has {there_is / 1e9:.3g} GB: give samples and modifiers the same "
             "name in all channels, or leave some out"
         )
-
-
-def _asimov_parameters(model: pyhf.Model) -> list[float]:
-    """Return the parameters at which the Asimov data are made.
-
-    As in cabinetry: the constrained ones at their nominal value, whatever their auxiliary data, the free ones at their
-    initial value.
-    """
-    types = dict(model.config.modifiers)
-    values: list[float] = []
-    for name in model.config.par_order:
-        parameter = model.config.param_set(name)
-        if parameter.constrained:
-            values += [0.0 if types[name] in ("histosys", "normsys") else 1.0] * parameter.n_parameters
-        else:
-            values += parameter.suggested_init
-    return values

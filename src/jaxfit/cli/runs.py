@@ -16,6 +16,7 @@ import click
 import jax
 from pyhf import Model
 
+import jaxfit
 from jaxfit import workspaces
 from jaxfit.cli.options import shared_options
 
@@ -117,7 +118,11 @@ def _prepare(
     with step("read", times):
         spec = workspaces.load(workspace)
     with step("model", times):
-        model, counts = workspaces.model_and_data(spec, measurement=measurement, asimov=data == "asimov")
+        if data == "asimov":
+            model = workspaces.model_of(spec, measurement=measurement)
+            counts = jaxfit.asimov(model)
+        else:
+            model, counts = workspaces.model_and_data(spec, measurement=measurement)
     use_cache("" if no_cache else cache_dir)
     return model, counts, {"fix_pars": _fixed(fix, model.config.par_names), **settings}
 

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxfit.errors import InputError
+from jaxfit.inference.conditionals import conditional_problems, tangent
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.fits import best_fit
 from jaxfit.inference.rescues import solve
 from jaxfit.likelihood import Model, checked_data, parameter_space
-from jaxfit.minimization import Problems, edm_goal
-from jaxfit.results import FitResults, ScanResults
+from jaxfit.minimization import edm_goal
+from jaxfit.results import ScanResults
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, ObservedData
 
@@ -76,10 +77,9 @@ def scan(
     width = float(best.uncertainty[index])
     points = _points(par_name, float(best.bestfit[index]), width, par_range, n_steps, values)
 
-    lower, upper = (np.repeat(bound[None], len(points), axis=0) for bound in space.box())
-    lower[:, index] = upper[:, index] = points
-    lanes = Problems(np.repeat(observed[None], len(points), axis=0), _tangent(best, index, points), lower, upper)
-    minima = solve(model, lanes, **options)
+    held, values_held = np.full((len(points), 1), index), points[:, None]
+    start = best.bestfit + tangent(best, held, values_held - best.bestfit[index])
+    minima = solve(model, conditional_problems(observed, space, held, values_held, start), **options)
 
     statuses = tuple(Status(int(code)) for code in minima.status)
     notes = [*best.warnings]
@@ -132,13 +132,3 @@ def _points(
     if not (points.size and np.isfinite(points).all()):
         raise InputError(f"scan values of {name!r} must be finite numbers, at least one")
     return points
-
-
-def _tangent(best: FitResults, index: int, points: NumpyArray) -> NumpyArray:
-    """Start points: the best fit moved with its covariance, theta_i + cov_ij / cov_jj * shift."""
-    shift = points - best.bestfit[index]
-    sigma = best.uncertainty[index]
-    if not (np.isfinite(sigma) and sigma > 0):
-        return np.repeat(best.bestfit[None], len(points), axis=0)
-    slope = np.nan_to_num(best.corr_mat[:, index] * best.uncertainty / sigma)
-    return np.asarray(best.bestfit + shift[:, None] * slope)

@@ -21,13 +21,15 @@ _SAME_SIDED: WeakKeyDictionary[pyhf.Model, NumpyMask] = WeakKeyDictionary()
 
 
 def model_digest(model: pyhf.Model) -> str:
-    """SHA-256 of parameter names, suggested settings and the arrays of the likelihood."""
+    """SHA-256 of parameter names, suggested settings, and the arrays and interpolation codes of the likelihood."""
     if model not in _DIGESTS:
         config, likelihood = model.config, likelihood_of(model)
         settings = config.suggested_init(), config.suggested_bounds(), config.suggested_fixed(), config.auxdata
         digest = hashlib.sha256(repr((config.par_names, config.channel_nbins, settings)).encode())
         if isinstance(likelihood, Reference):
             digest.update(pyhf.utils.digest(model.spec).encode())
+        else:
+            digest.update(repr((likelihood.templates.factor_code, likelihood.templates.shape_code)).encode())
         for leaf in jax.tree.leaves(likelihood):
             digest.update(np.asarray(leaf).tobytes())
         _DIGESTS[model] = digest.hexdigest()
