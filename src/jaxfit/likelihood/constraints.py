@@ -6,7 +6,9 @@ nu - n - n log(nu / n) is of the order of the goodness of fit; what it leaves ou
 
 from __future__ import annotations
 
-import jax
+from functools import reduce
+from operator import mul
+
 import jax.numpy as jnp
 
 from jaxfit.typing import Array, Float
@@ -43,12 +45,17 @@ def poisson_slopes(n: Float[Array, "..."], nu: Float[Array, "..."]) -> tuple[Flo
 
 
 def poisson_constant(n: Float[Array, "..."]) -> Float[Array, "..."]:
-    """n - n log n + log Gamma(n + 1), by Stirling's series for n >= 16 (a difference of large numbers otherwise)."""
+    """n - n log n + log Gamma(n + 1), for n >= 16 by Stirling's series (a difference of large numbers otherwise).
+
+    Below, Gamma(n + 1) = Gamma(n + 17) / ((n + 1) ... (n + 16)), which is much faster than a logarithm of Gamma.
+    """
     small = jnp.clip(n, 0.0, 16.0)
     positive = jnp.where(small > 0, small, 1.0)
-    direct = small - small * jnp.log(positive) + jax.scipy.special.gammaln(small + 1.0)
-    x = 1.0 / jnp.maximum(n, 16.0)
-    series = 0.5 * jnp.log(2 * jnp.pi / x) + x * (1 / 12 - x**2 * (1 / 360 - x**2 * (1 / 1260 - x**2 / 1680)))
+    x = jnp.where(n < 16.0, small + 16.0, n)
+    y = 1.0 / x
+    series = 0.5 * jnp.log(2 * jnp.pi * x) + y * (1 / 12 - y**2 * (1 / 360 - y**2 * (1 / 1260 - y**2 / 1680)))
+    product = reduce(mul, (small + k for k in range(1, 17)))
+    direct = small - small * jnp.log(positive) + (series + x * jnp.log(x) - x) - jnp.log(product)
     return jnp.where(n < 16.0, direct, series)
 
 

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import pyhf
 
+from jaxfit.likelihood.compact import Compact
 from jaxfit.likelihood.engines import likelihood_of
 from jaxfit.likelihood.models import review
-from jaxfit.likelihood.reference import Reference
 from jaxfit.typing import NumpyArray, NumpyMask
 
 __all__ = ["model_digest", "possible", "same_sided"]
@@ -26,10 +26,10 @@ def model_digest(model: pyhf.Model) -> str:
         config, likelihood = model.config, likelihood_of(model)
         settings = config.suggested_init(), config.suggested_bounds(), config.suggested_fixed(), config.auxdata
         digest = hashlib.sha256(repr((config.par_names, config.channel_nbins, settings)).encode())
-        if isinstance(likelihood, Reference):
-            digest.update(pyhf.utils.digest(model.spec).encode())
-        else:
+        if isinstance(likelihood, Compact):
             digest.update(repr((likelihood.templates.factor_code, likelihood.templates.shape_code)).encode())
+        else:
+            digest.update(pyhf.utils.digest(model.spec).encode())
         for leaf in jax.tree.leaves(likelihood):
             digest.update(np.asarray(leaf).tobytes())
         _DIGESTS[model] = digest.hexdigest()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from jaxfit.typing import Array, Bool, Globals, Int, Scalar
 __all__ = ["Newton", "NewtonState"]
 
 Box = tuple[ArrowVector, ArrowVector]
+T = TypeVar("T")
 
 _RUNNING = -1
 _SHORTEST = 1e-9  # of a step, before the search along it is given up
@@ -107,14 +108,14 @@ class Newton(jaxopt.base.IterativeSolver):
         """Evaluate the trial point; accept it and find the next step, or shorten this one."""
         lower, upper = bounds
         mask = None if self.kinked is None else self.kinked(*args)
-        trial = self.profile(self._move(params, state, bounds, mask), lower, upper, *args)
+        trial = _fence(state.iter_num, self.profile, self._move(params, state, bounds, mask), lower, upper, *args)
         side, held = jnp.zeros_like(state.side), jnp.zeros_like(state.side, dtype=bool)
         at = trial
         if mask is not None:
             side, held = self._sides(trial, mask, bounds, *args)
             left = mask & (trial.border == 0) & (side < 0)
             at = trial._replace(border=jnp.where(left, -_SIDE, trial.border))
-        value, gradient, hessian = self.derivatives(at, state.exact, *args)
+        value, gradient, hessian = _fence(state.iter_num, self.derivatives, at, state.exact, *args)
 
         free = ArrowVector.combine(_free, trial, gradient, lower, upper)
         # blocked parameters stay so until a step has been made
@@ -221,3 +222,13 @@ def _leaves(x: Array, step: Array, low: Array, high: Array) -> Bool[Array, "..."
 
 def _select(choice: Bool[Array, ""], yes: ArrowVector, no: ArrowVector) -> ArrowVector:
     return ArrowVector.combine(lambda a, b: jnp.where(choice, a, b), yes, no)
+
+
+def _fence(step: Int[Array, ""], function: Callable[..., T], *args: Any) -> T:
+    """The value of a function as finished arrays: XLA:CPU otherwise evaluates it again for each of its many uses.
+
+    A condition that always holds (a step is not negative), but that XLA does not see through.
+    """
+    shapes = jax.eval_shape(function, *args)
+    value: T = jax.lax.cond(step >= 0, function, lambda *_: jax.tree.map(jnp.zeros_like, shapes), *args)
+    return value
