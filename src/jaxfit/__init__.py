@@ -6,6 +6,7 @@ cabinetry's plots and tables.
 
 from jaxfit.breakdowns import ImpactResults, RankingResults
 from jaxfit.diagnoses import Diagnosis
+from jaxfit.ensembles import ToyResults, ToySummary
 from jaxfit.errors import InputError, JaxfitError
 from jaxfit.inference import (
     FitError,
@@ -19,6 +20,7 @@ from jaxfit.inference import (
     scan,
     scan2d,
     significance,
+    toys,
 )
 from jaxfit.likelihood import ModelPrediction, asimov, prediction
 from jaxfit.optimizers import optimizer
@@ -45,6 +47,8 @@ __all__ = [
     "ScanResults",
     "SignificanceResults",
     "Status",
+    "ToyResults",
+    "ToySummary",
     "asimov",
     "fit",
     "hypotest",
@@ -58,4 +62,5 @@ __all__ = [
     "scan",
     "scan2d",
     "significance",
+    "toys",
 ]

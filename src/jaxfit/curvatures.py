@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxfit import lanes
 from jaxfit.arrow import ArrowFactor, ArrowVector
 from jaxfit.likelihood import Likelihood
-from jaxfit.typing import Array, Bool, Data, Float, Int, NumpyArray, NumpyMask, Pars, Scalar
+from jaxfit.typing import Array, Bool, Data, Float, NumpyArray, NumpyMask, Pars, Scalar
 
-__all__ = ["Curvature", "covariance_columns", "curvature", "expected_yields", "hessian", "nll", "slopes"]
-
-_MASKS = 64  # of a compiled program
+__all__ = ["Curvature", "covariance_columns", "curvature", "expected_yields", "hessian", "nll", "slopes", "widths"]
 
 
 class Curvature(NamedTuple):
@@ -78,13 +78,35 @@ def covariance_columns(
     unit = np.zeros(len(pars))
     unit[index] = 1.0
     with jax.enable_x64(True):
-        for first in range(0, len(masks), _MASKS):
-            part = np.asarray(masks[first : first + _MASKS], dtype=float)
-            padded = np.concatenate([part, np.ones((_MASKS - len(part), part.shape[1]))])
-            found = _columns(likelihood, pars, data, unit, padded, len(part))
-            columns.append(np.asarray(found[0])[: len(part)])
-            positive.append(np.asarray(found[1])[: len(part)])
+        for _, number, (part,) in lanes.parts((np.asarray(masks, dtype=float),)):
+            found = _columns(likelihood, pars, data, unit, part, number, lanes.together(len(part)))
+            columns.append(np.asarray(found[0])[:number])
+            positive.append(np.asarray(found[1])[:number])
     return np.concatenate(columns), np.concatenate(positive)
+
+
+def widths(
+    likelihood: Likelihood, pars: NumpyArray, data: NumpyArray, free: NumpyMask
+) -> tuple[NumpyArray, NumpyArray]:
+    """Standard deviations from the Hessian at many points.
+
+    Args:
+        likelihood: of the model.
+        pars: points, (lanes, parameters).
+        data: main and auxiliary data, (lanes, data).
+        free: parameters over which to invert the Hessian, (lanes, parameters); at least one a lane.
+
+    Returns:
+        Their standard deviations, 0 elsewhere; and the largest of their variances in units of the conditional variance,
+        infinite where the Hessian is not positive definite.
+    """
+    sigma, inflation = [], []
+    with jax.enable_x64(True):
+        for _, number, part in lanes.parts((pars, data, np.asarray(free, dtype=float))):
+            found = _widths(likelihood, part, number, lanes.together(len(part[0])))
+            sigma.append(np.asarray(found[0])[:number])
+            inflation.append(np.asarray(found[1])[:number])
+    return np.concatenate(sigma), np.concatenate(inflation)
 
 
 def expected_yields(likelihood: Likelihood, pars: NumpyArray) -> NumpyArray:
@@ -128,23 +150,44 @@ def _hessian(likelihood: Likelihood, pars: Pars, data: Data) -> Float[Array, "al
 _correlation = jax.jit(ArrowFactor.correlation)
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="width")
 def _columns(
-    likelihood: Likelihood, pars: Pars, data: Data, unit: Pars, masks: Float[Array, "sets pars"], number: int
+    likelihood: Likelihood,
+    pars: Pars,
+    data: Data,
+    unit: Pars,
+    masks: Float[Array, "sets pars"],
+    number: int,
+    width: int,
 ) -> tuple[Float[Array, "sets pars"], Bool[Array, "sets"]]:
     matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2]
     one = likelihood.split(unit, padding=0.0)
 
-    def body(
-        i: Int[Array, ""], found: tuple[Float[Array, "sets pars"], Bool[Array, "sets"]]
-    ) -> tuple[Float[Array, "sets pars"], Bool[Array, "sets"]]:
-        factor = matrix.factor(likelihood.split(masks[i], padding=0.0))
-        column = likelihood.join(factor.solve(one))
-        return found[0].at[i].set(column), found[1].at[i].set(factor.positive)
+    def column(mask: Pars) -> tuple[Pars, Bool[Array, ""]]:
+        factor = matrix.factor(likelihood.split(mask, padding=0.0))
+        return likelihood.join(factor.solve(one)), factor.positive
 
-    none = jnp.zeros_like(masks), jnp.zeros(len(masks), dtype=bool)
-    found: tuple[Float[Array, "sets pars"], Bool[Array, "sets"]] = jax.lax.fori_loop(0, number, body, none)
-    return found
+    empty = jnp.zeros_like(masks), jnp.zeros(len(masks), dtype=bool)
+    return lanes.each_lane(column, masks, empty, number, width)
+
+
+@partial(jax.jit, static_argnames="width")
+def _widths(
+    likelihood: Likelihood,
+    points: tuple[Float[Array, "lanes pars"], Float[Array, "lanes data"], Float[Array, "lanes pars"]],
+    number: int,
+    width: int,
+) -> tuple[Float[Array, "lanes pars"], Float[Array, "lanes"]]:
+    def one(point: tuple[Pars, Data, Pars]) -> tuple[Pars, Scalar]:
+        pars, data, free = point
+        matrix = likelihood.derivatives(likelihood.split(pars), data, jnp.asarray(1.0))[2]
+        factor = matrix.factor(likelihood.split(free, padding=0.0))
+        sigma = factor.widths(likelihood.order, likelihood.rows)
+        inflation = jnp.max(free * sigma**2 * likelihood.join(matrix.diagonal()))
+        return sigma, jnp.where(factor.positive, inflation, jnp.inf)
+
+    empty = jnp.zeros_like(points[0]), jnp.zeros(len(points[0]), points[0].dtype)
+    return lanes.each_lane(one, points, empty, number, width)
 
 
 @jax.jit

@@ -1,8 +1,7 @@
-"""A batch of fit problems in, a batch of minima out: the only ``jit``, the only chunking.
+"""A batch of fit problems in, a batch of minima out.
 
-Everything that differs from fit to fit (data, start point, bounds, which parameters are fixed) is an array. A batch is
-padded to one of a few sizes; its true length, the EDM goal and the iteration limit are numbers passed in: none of them
-compiles anything.
+Everything that differs from fit to fit (data, start point, bounds, which parameters are fixed) is an array; the EDM
+goal and the iteration limit are numbers passed in: none of them compiles anything.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxfit import lanes
 from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
 from jaxfit.solvers import SOLVERS, STOCK, Newton, run_minuit, run_scipy, run_stock
@@ -33,8 +33,6 @@ _MAXITER = {
     "scipy": 5_000,
     "minuit": 100_000,
 }
-_SIZES = (1, 64, 1024)  # lanes of a compiled program
-
 
 T = TypeVar("T")  # numpy arrays on the host, JAX arrays within a program
 
@@ -94,37 +92,28 @@ def minimize(
     if solver not in SOLVERS:
         raise InputError(suggest("solver", solver, SOLVERS))
     limit = maxiter or _MAXITER[solver]
-    lanes, size = len(problems.start), _SIZES[-1]
-    if lanes == 0:
+    if len(problems.start) == 0:
         none, count = np.zeros(0), np.zeros(0, dtype=int)
         return Minima(np.zeros_like(problems.start), none, none, count, count)
     with jax.enable_x64(True):
         if solver in _ON_HOST:
             run = _ON_HOST[solver]
             one_by_one = [
-                _solve_on_host(likelihood, Problems(*(a[i] for a in problems)), run, limit, goal) for i in range(lanes)
+                _solve_on_host(likelihood, Problems(*lane), run, limit, goal) for lane in zip(*problems, strict=True)
             ]
             return _stack(one_by_one)
-        parts = []
-        for first in range(0, lanes, size):
-            part = Problems(*(np.asarray(a[first : first + size], dtype=float) for a in problems))
-            number = len(part.start)
-            padded = next(n for n in _SIZES if n >= number)
-            part = Problems(*(np.concatenate([a, np.repeat(a[:1], padded - number, axis=0)]) for a in part))
+        found = []
+        for first, number, padded in lanes.parts(tuple(np.asarray(a, dtype=float) for a in problems)):
+            part, width = Problems(*padded), lanes.together(len(padded[0]))
             try:
-                minima = _solve_batch(likelihood, part, number, solver, limit, goal, damping, _width(padded))
-                parts.append(Minima(*(np.asarray(a)[:number] for a in minima)))
+                minima = _solve_batch(likelihood, part, number, solver, limit, goal, damping, width)
+                found.append(Minima(*(np.asarray(a)[:number] for a in minima)))
             except KeyboardInterrupt:
-                if not parts:
+                if not found:
                     raise
-                parts.append(_not_run(problems, first))
+                found.append(_not_run(problems, first))
                 break
-    return parts[0] if len(parts) == 1 else Minima(*(np.concatenate(a) for a in zip(*parts, strict=True)))
-
-
-def _width(lanes: int) -> int:
-    """Lanes that advance together: on a CPU each lane by itself, which stops when it is done; elsewhere all."""
-    return 1 if jax.default_backend() == "cpu" else lanes
+    return found[0] if len(found) == 1 else Minima(*(np.concatenate(a) for a in zip(*found, strict=True)))
 
 
 @partial(jax.jit, static_argnames=("solver", "width"))
@@ -139,21 +128,10 @@ def _solve_batch(
     width: int,
 ) -> Minima[Array]:
     solve = partial(_solve, likelihood, solver=solver, maxiter=maxiter, goal=goal, damping=damping)
-    chunks = jax.tree.map(lambda a: a.reshape(-1, width, *a.shape[1:]), problems)
-
-    def body(i: Int[Array, ""], minima: Minima[Array]) -> Minima[Array]:
-        chunk = jax.tree.map(lambda a: a[i], chunks)
-        if width == 1:
-            solved = jax.tree.map(lambda a: a[None], solve(jax.tree.map(lambda a: a[0], chunk)))
-        else:
-            solved = jax.vmap(solve)(chunk)
-        return Minima(*(all_.at[i].set(one) for all_, one in zip(minima, solved, strict=True)))
-
-    shape, like = chunks.start.shape[:2], chunks.start
-    number_of, count = jnp.zeros(shape, like.dtype), jnp.zeros(shape, dtype=int)
+    like = problems.start
+    number_of, count = jnp.zeros(len(like), like.dtype), jnp.zeros(len(like), dtype=int)
     empty = Minima(jnp.zeros_like(like), number_of, number_of, count, count)
-    minima = jax.lax.fori_loop(0, (number + width - 1) // width, body, empty)
-    return Minima(*(a.reshape(-1, *a.shape[2:]) for a in minima))
+    return lanes.each_lane(solve, problems, empty, number, width)
 
 
 def _solve(

@@ -7,6 +7,7 @@ from jaxfit.inference.impacts import impacts
 from jaxfit.inference.intervals import intervals
 from jaxfit.inference.limits import limit, significance
 from jaxfit.inference.rankings import ranking
+from jaxfit.inference.samples import toys
 from jaxfit.inference.scans import scan
 from jaxfit.inference.surfaces import scan2d
 
@@ -22,4 +23,5 @@ __all__ = [
     "scan",
     "scan2d",
     "significance",
+    "toys",
 ]

@@ -14,9 +14,9 @@ from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["Uncertainties", "diagnose", "uncertainties"]
+__all__ = ["FLAT", "Uncertainties", "diagnose", "uncertainties"]
 
-_FLAT = 1e10  # variance in units of the conditional variance above which a parameter is not constrained at all
+FLAT = 1e10  # variance in units of the conditional variance above which a parameter is not constrained at all
 
 
 class Uncertainties(NamedTuple):
@@ -55,7 +55,7 @@ def uncertainties(
             warnings = (f"not curved on a bound, so without uncertainty: {_listed(space.named(inside < free))}",)
     nll, sigma = around.nll, around.sigma
     # rounding can give a singular matrix a Cholesky factor; the widths then give it away
-    flat = sigma**2 * around.diagonal > _FLAT
+    flat = sigma**2 * around.diagonal > FLAT
     if not (around.positive and np.isfinite(nll)) or flat.any():
         covered = np.zeros_like(free)
         if status.converged or status in (Status.SINGULAR, Status.NOT_A_MINIMUM):
@@ -102,7 +102,7 @@ def diagnose(
         return Status.NONFINITE, involved, (np.nan, np.nan)
     values, vectors = np.linalg.eigh(scaled)
     downwards = values < -1e-4
-    chosen = downwards if downwards.any() else values < max(10.0 / _FLAT, values[0] + 1e-12)
+    chosen = downwards if downwards.any() else values < max(10.0 / FLAT, values[0] + 1e-12)
     involved[where[np.abs(vectors[:, chosen]).max(axis=1) > 0.1]] = True
     status = Status.NOT_A_MINIMUM if downwards.any() else Status.SINGULAR
     return status, involved, (float(values[0]), float(values[-1]))

@@ -12,26 +12,32 @@ from jaxfit.likelihood.engines import likelihood_of, reference_of
 from jaxfit.likelihood.facts import model_digest, possible, same_sided
 from jaxfit.likelihood.lowering import NotLowerable, lower
 from jaxfit.likelihood.models import bin_name, checked_data, parameter_space, review, saturated_nll, unconstrained_count
-from jaxfit.likelihood.predictions import ModelPrediction, asimov, prediction
+from jaxfit.likelihood.predictions import ModelPrediction, asimov, expected_data, parameters_of, prediction
 from jaxfit.likelihood.protocol import Likelihood
 from jaxfit.likelihood.reference import Reference, pyhf_nll
+from jaxfit.likelihood.samplers import Auxiliary, Sampler, draw, sampler
 
 __all__ = [
+    "Auxiliary",
     "Compact",
     "Likelihood",
     "Model",
     "ModelPrediction",
     "NotLowerable",
     "Reference",
+    "Sampler",
     "asimov",
     "bin_name",
     "checked_data",
     "constraint_curvatures",
+    "draw",
+    "expected_data",
     "likelihood_of",
     "lower",
     "model_digest",
     "modifier_types",
     "parameter_space",
+    "parameters_of",
     "possible",
     "prediction",
     "prefit_widths",
@@ -39,6 +45,7 @@ __all__ = [
     "reference_of",
     "review",
     "same_sided",
+    "sampler",
     "saturated_nll",
     "unconstrained_count",
 ]

@@ -21,7 +21,7 @@ from jaxfit.likelihood.protocol import Likelihood
 from jaxfit.results import FitResults
 from jaxfit.typing import Array, Float, Int, NumpyArray, Pars
 
-__all__ = ["ModelPrediction", "asimov", "prediction"]
+__all__ = ["ModelPrediction", "asimov", "expected_data", "parameters_of", "prediction"]
 
 _TOGETHER = 64  # variations that are evaluated at once, which bounds the memory
 
@@ -76,6 +76,17 @@ def asimov(
         InputError: an unknown parameter, a list or result of another model, a value that is not finite, or ``poi`` for
             a model without a parameter of interest.
     """
+    data: list[float] = expected_data(model, parameters_of(model, poi=poi, pars=pars)).tolist()
+    return data
+
+
+def parameters_of(
+    model: pyhf.Model,
+    *,
+    poi: float | None = None,
+    pars: FitResults | Mapping[str, float] | Sequence[float] | None = None,
+) -> NumpyArray:
+    """All parameters of a model, given in one of the ways of :func:`asimov`."""
     space = parameter_space(model)
     given: Any = pars
     if hasattr(given, "bestfit"):
@@ -86,8 +97,12 @@ def asimov(
         if space.poi is None:
             raise InputError("the model has no parameter of interest: name the parameter in pars")
         values = space.values("poi", {space.poi: poi}, values)
-    data: list[float] = pyhf.tensorlib.tolist(model.expected_data(pyhf.tensorlib.astensor(values)))
-    return data
+    return values
+
+
+def expected_data(model: pyhf.Model, pars: NumpyArray) -> NumpyArray:
+    """Main and auxiliary data that a model expects."""
+    return np.array(pyhf.tensorlib.tolist(model.expected_data(pyhf.tensorlib.astensor(pars))))
 
 
 def prediction(
