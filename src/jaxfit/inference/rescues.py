@@ -238,9 +238,9 @@ def _damped(model: Model, failed: _Failed, options: Options) -> Minima[NumpyArra
 def _from_neighbour(model: Model, failed: _Failed, options: Options) -> Minima[NumpyArray] | None:
     """From the minimum of the lane with the nearest start point: in a scan, the point beside it."""
     good = np.flatnonzero(~np.isin(failed.found.status, (*FAILED, *_HOPELESS)))
-    if not good.size:
-        return None
     start = failed.batch.start
+    if not good.size or (start == start[0]).all():  # toys: which of them is nearest would depend on the batch
+        return None
     nearest = [good[np.argmin(((start[good] - start[lane]) ** 2).sum(axis=1))] for lane in failed.lanes]
     return minimize(likelihood_of(model), failed.start(failed.found.pars[nearest]), **options)
 
