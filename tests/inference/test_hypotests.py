@@ -1,7 +1,5 @@
 """Hypothesis tests are pyhf's, for all values as one batch."""
 
-import json
-
 import numpy as np
 import pyhf
 import pytest
@@ -315,13 +313,3 @@ def test_published_workspaces(shared, name, test_stat):
     )  # fmt: skip
     assert np.isfinite(result.CLs_obs).all()
     assert_pyhfs(result, model, data, 1e-3, par_bounds=bounds_of(model, bounds))
-
-
-@pytest.mark.slow
-def test_published_values(shared):
-    """CLs of the ATLAS search for C1N2 (1Lbb), observed and expected, as pyhf gave them."""
-    published = json.loads((shared / "workspaces" / "reference" / "1Lbb_cls.json").read_text())["C1N2_Wh_hbb_1000_0"]
-    model, data = model_and_data_of(load(shared / "workspaces" / "atlas_1Lbb_2020__C1N2_Wh_hbb_1000_0.json"))
-    result = jaxfit.hypotest(1.0, data, model)
-    assert float(result.CLs_obs) == pytest.approx(published["CLs_obs"], abs=1e-4)
-    np.testing.assert_allclose(result.CLs_exp, published["CLs_exp"], rtol=0, atol=1e-4)
