@@ -4,6 +4,7 @@ import numpy as np
 import pyhf
 
 from jaxfit.breakdowns import ImpactResults, RankingResults
+from jaxfit.ensembles import ToyResults
 from jaxfit.regions import ONE_SIGMA, IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
@@ -101,3 +102,18 @@ def limit_result():
     values = np.array([0.5, 1.0, 2.0])
     expected = np.array([0.5, 0.1, 0.01])[:, None] * np.linspace(0.8, 1.2, 5)
     return LimitResults(1.3, np.linspace(1.1, 1.5, 5), np.array([0.4, 0.1, 0.01]), expected, values, 0.95, name="mu$")
+
+
+def toy_result(n=400, **changes):
+    """Drawn by hand: mu has a bias of one standard deviation and too large pulls, xs is as it should be."""
+    rng = np.random.default_rng(1)
+    bestfit = np.column_stack([1.5 + rng.normal(0.0, 1.0, n), rng.normal(0.0, 1.0, n), np.ones(n)])
+    content = {
+        "labels": ["mu", "xs", "lumi"], "truth": np.array([1.0, 0.0, 1.0]), "bestfit": bestfit,
+        "uncertainty": np.tile([0.5, 1.0, 0.0], (n, 1)), "best_twice_nll": np.full(n, 10.0), "edm": np.zeros(n),
+        "iterations": np.full(n, 4), "status": np.zeros(n, dtype=int), "poi": "mu", "poi_values": np.array([1.0, 2.0]),
+        "poi_twice_nll": 10.0 + np.column_stack([bestfit[:, 1] ** 2, np.full(n, 2.5)]),
+        "poi_status": np.zeros((n, 2), dtype=int), "seed": 1, "aux": "sampled", "bootstrap": False,
+        "model_digest": "", "versions": {},
+    }  # fmt: skip
+    return ToyResults(**content | changes)

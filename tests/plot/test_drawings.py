@@ -13,6 +13,7 @@ from plot.cases import (
     ranking_result,
     scan2d_result,
     scan_result,
+    toy_result,
 )
 
 from jaxfit import plot
@@ -119,3 +120,21 @@ def test_nothing_to_rank_or_to_show_is_no_figure():
     empty = {name: np.zeros(0) for name in ("bestfit", "uncertainty", "lower", "upper")}
     no_bounds = {"lower_at_bound": (), "upper_at_bound": ()}
     assert plot.interval_figures(model, interval_result(labels=[], **empty, **no_bounds)) == {}
+
+
+def test_toys_are_saved(tmp_path):
+    names = {"pulls.png", "pull_poi.png", "poi.png", "statistic_1.png", "statistic_2.png"}
+    assert plot.save(plot.toy_figures(toy_result()), tmp_path) == {}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_toys_without_a_parameter_of_interest_or_with_another():
+    without = toy_result(poi="", poi_values=np.zeros(0))
+    assert list(plot.toy_figures(without)) == ["pulls.png"]
+    assert list(plot.toy_figures(without, "lumi")) == ["pulls.png"]  # it is fixed
+    axes = plot.toy_figures(without, "xs")["pull_poi.png"]().axes[0]
+    assert axes.get_xlabel() == "pull of xs"
+
+
+def test_toys_that_all_failed_are_no_figure():
+    assert plot.toy_figures(toy_result(status=np.full(400, Status.NOT_RUN))) == {}

@@ -1,6 +1,7 @@
 """Figures: those that cabinetry lacks, and for every result all that belong to it, under fixed file names."""
 
 from jaxfit.plot.charts import impact_chart, interval_chart, likelihood_contours, profile_nll
+from jaxfit.plot.distributions import estimate_histogram, pull_chart, pull_histogram, statistic_histogram
 from jaxfit.plot.drawings import (
     fit_figures,
     impact_figures,
@@ -11,9 +12,11 @@ from jaxfit.plot.drawings import (
     save,
     scan2d_figures,
     scan_figures,
+    toy_figures,
 )
 
 __all__ = [
+    "estimate_histogram",
     "fit_figures",
     "impact_chart",
     "impact_figures",
@@ -23,8 +26,12 @@ __all__ = [
     "limit_figures",
     "prediction_figures",
     "profile_nll",
+    "pull_chart",
+    "pull_histogram",
     "ranking_figures",
     "save",
     "scan2d_figures",
     "scan_figures",
+    "statistic_histogram",
+    "toy_figures",
 ]

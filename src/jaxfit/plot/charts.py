@@ -22,7 +22,7 @@ __all__ = ["impact_chart", "interval_chart", "likelihood_contours", "profile_nll
 
 _LEVELS = {"68 %": 0.5, "95 %": 1.9207}  # half the quantiles of chi-square with one degree of freedom
 _UP, _DOWN = "tab:blue", "tab:orange"
-_ROW = 0.28  # height of a row in inches
+ROW = 0.28  # height of a row in inches
 _model_utils: Any = cabinetry.model_utils
 
 
@@ -39,7 +39,7 @@ def profile_nll(scan: ScanResults) -> Figure:
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
     best_fit, _, _ = str(scan).partition("\n")
-    axes.axvline(scan.bestfit, color="tab:red", linewidth=1, label=_plain(best_fit))
+    axes.axvline(scan.bestfit, color="tab:red", linewidth=1, label=plain(best_fit))
     if np.isfinite(scan.uncertainty) and scan.uncertainty > 0:
         band = scan.bestfit - scan.uncertainty, scan.bestfit + scan.uncertainty
         axes.axvspan(*band, color="tab:red", alpha=0.1, linewidth=0, label="± 1 σ")
@@ -56,9 +56,9 @@ def profile_nll(scan: ScanResults) -> Figure:
                 text, (1, level), (-4, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
                 ha="right", va="bottom", color="gray",
             )  # fmt: skip
-    axes.set_xlabel(_plain(scan.name))
+    axes.set_xlabel(plain(scan.name))
     axes.set_ylabel("Δ NLL")
-    _finish(axes)
+    finish(axes)
     axes.margins(x=0.02)
     axes.legend(loc="upper center", framealpha=1.0, edgecolor="none")
     return figure
@@ -91,9 +91,9 @@ def likelihood_contours(scan: Scan2DResults) -> Figure:
     if failed.any():
         rows, columns = np.nonzero(failed)
         axes.plot(x[rows], y[columns], "x", color="tab:gray", label="not converged")
-    axes.set_xlabel(_plain(scan.names[0]))
-    axes.set_ylabel(_plain(scan.names[1]))
-    _finish(axes)
+    axes.set_xlabel(plain(scan.names[0]))
+    axes.set_ylabel(plain(scan.names[1]))
+    finish(axes)
     axes.legend(framealpha=0.9, edgecolor="none")
     return figure
 
@@ -111,7 +111,7 @@ def impact_chart(impacts: ImpactResults, max_pars: int = 20) -> Figure:
     parts = {"total": impacts.sigma, **groups}
 
     heights = [len(shown) + 2.0, len(parts) + 1.0]
-    figure = Figure(figsize=(8.0, 2.2 + _ROW * sum(heights)), layout="constrained")
+    figure = Figure(figsize=(8.0, 2.2 + ROW * sum(heights)), layout="constrained")
     by_parameter, by_group = figure.subplots(2, 1, height_ratios=heights)
     rows, handles = np.arange(len(shown))[::-1], []
     for kind, sizes, width in (("post-fit", impacts.postfit[shown], "σ"), ("pre-fit", impacts.prefit[shown], "Δθ")):
@@ -122,15 +122,15 @@ def impact_chart(impacts: ImpactResults, max_pars: int = 20) -> Figure:
     handles += by_parameter.plot(
         impacts.global_shifts[shown], rows, "kD", markersize=4, label="global, auxiliary datum + Δθ"
     )
-    _rows(by_parameter, [impacts.labels[i] for i in shown], rows)
+    name_rows(by_parameter, [impacts.labels[i] for i in shown], rows)
     by_parameter.axvline(0.0, color="black", linewidth=0.75)
-    by_parameter.set_xlabel(f"Δ {_plain(impacts.name)}")
+    by_parameter.set_xlabel(f"Δ {plain(impacts.name)}")
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
 
     rows = np.arange(len(parts))[::-1]
     by_group.barh(rows, list(parts.values()), color=["black", *["tab:gray"] * len(groups)])
-    _rows(by_group, list(parts), rows)
-    by_group.set_xlabel(f"uncertainty of {_plain(impacts.name)} and its parts, which add in quadrature")
+    name_rows(by_group, list(parts), rows)
+    by_group.set_xlabel(f"uncertainty of {plain(impacts.name)} and its parts, which add in quadrature")
     return figure
 
 
@@ -146,7 +146,7 @@ def interval_chart(model: Model, intervals: IntervalResults) -> Figure:
     panels = [part for part in (np.flatnonzero(width == 0), np.flatnonzero(width > 0)) if part.size]
     heights = [len(part) + 1.0 for part in panels]
 
-    figure = Figure(figsize=(6.4, 1.5 + 0.6 * len(panels) + _ROW * sum(heights)), layout="constrained")
+    figure = Figure(figsize=(6.4, 1.5 + 0.6 * len(panels) + ROW * sum(heights)), layout="constrained")
     for axes, part in zip(
         figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0], panels, strict=True
     ):
@@ -164,7 +164,7 @@ def interval_chart(model: Model, intervals: IntervalResults) -> Figure:
         for ends, bound in ((low, intervals.lower_at_bound), (high, intervals.upper_at_bound)):
             held = np.array(bound)[part]
             axes.plot(ends[held], rows[held], "|", color="tab:red", markersize=14, markeredgewidth=2)
-        _rows(axes, [intervals.labels[i] for i in part], rows)
+        name_rows(axes, [intervals.labels[i] for i in part], rows)
         axes.set_xlabel(r"$(\theta - \theta_0)\,/\,\Delta\theta$" if pulls else "value")
     handles = [Line2D([], [], color="black", marker="o", markersize=4)]
     labels = [f"best fit and {100 * intervals.confidence_level:.4g} % interval"]
@@ -175,20 +175,20 @@ def interval_chart(model: Model, intervals: IntervalResults) -> Figure:
     return figure
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name as it is, not as the mathematical text that a $ begins in matplotlib."""
     return name.replace("$", r"\$")
 
 
-def _rows(axes: Axes, names: list[str], rows: NumpyArray) -> None:
+def name_rows(axes: Axes, names: list[str], rows: NumpyArray) -> None:
     """Name the rows of a chart."""
-    axes.set_yticks(rows, [_plain(name) for name in names])
+    axes.set_yticks(rows, [plain(name) for name in names])
     axes.set_ylim(-0.8, len(names) - 0.2)
     axes.xaxis.minorticks_on()
     axes.tick_params(axis="x", direction="in", top=True, which="both")
     axes.tick_params(axis="y", length=0)
 
 
-def _finish(axes: Axes) -> None:
+def finish(axes: Axes) -> None:
     axes.minorticks_on()
     axes.tick_params(direction="in", top=True, right=True, which="both")

@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from pyhf import Model
 
 from jaxfit.breakdowns import ImpactResults, RankingResults
+from jaxfit.ensembles import ToyResults
 from jaxfit.likelihood import ModelPrediction, prediction
 from jaxfit.plot.charts import impact_chart, interval_chart, likelihood_contours, profile_nll
+from jaxfit.plot.distributions import estimate_histogram, pull_chart, pull_histogram, statistic_histogram
 from jaxfit.regions import IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.typing import NumpyMask
@@ -32,6 +34,7 @@ __all__ = [
     "save",
     "scan2d_figures",
     "scan_figures",
+    "toy_figures",
 ]
 
 Drawings: TypeAlias = dict[str, Callable[[], Figure]]  # by file name
@@ -162,6 +165,27 @@ def limit_figures(limit: LimitResults) -> Drawings:
         return figure
 
     return {"limit.png": draw}
+
+
+def toy_figures(toys: ToyResults, poi_name: str | None = None) -> Drawings:
+    """Pulls of all parameters; of a parameter of interest its pulls and estimates, and its test statistic where held.
+
+    Args:
+        toys: as :func:`jaxfit.toys` returns them; toys that left nothing to draw have no figures.
+        poi_name: the parameter of interest, default the one that was held.
+    """
+    drawings: Drawings = {}
+    if not toys.usable().any():
+        return drawings
+    summary, name = toys.summary(), poi_name or toys.poi
+    if summary.labels:
+        drawings["pulls.png"] = partial(pull_chart, toys)
+    if name in summary.labels:
+        drawings["pull_poi.png"] = partial(pull_histogram, toys, name)
+        drawings["poi.png"] = partial(estimate_histogram, toys, name)
+    for index in range(len(toys.poi_values)):
+        drawings[f"statistic_{index + 1}.png"] = partial(statistic_histogram, toys, index)
+    return drawings
 
 
 def save(drawings: Drawings, folder: Path) -> dict[str, str]:
