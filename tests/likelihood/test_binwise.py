@@ -16,6 +16,24 @@ REST = [0.0, 0.4, 30.0]
 SLOPE = [1e-3, 2.0, 90.0]
 
 
+def exact_normal_minimum(n, rest, slope, aux, sigma):
+    """In extended precision."""
+    n, rest, slope, aux, sigma = np.longdouble([n, rest, slope, aux, sigma])
+    variance = (slope * sigma) ** 2
+    half = (rest + aux * slope - variance) / 2
+    root = np.sqrt(half**2 + n * variance)
+    return ((half + root if half > 0 else n * variance / (root - half)) - rest) / slope
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 1e-3, 0.8])
+@pytest.mark.parametrize("rest", [0.0, 1e8])
+def test_the_yield_of_a_full_bin_is_known_to_its_rounding(rest, sigma):
+    """A gamma that is off by 1e-7 makes 125 of 1e9 events, and a valley of the likelihood impassable."""
+    n, slope = 1.35e9, 1.25e9
+    gamma = float(normal_minimum(n, rest, slope, 1.0, sigma))
+    assert slope * abs(gamma - exact_normal_minimum(n, rest, slope, 1.0, sigma)) <= 1e-15 * n
+
+
 def main_slope(n, rest, slope, gamma):
     """Derivative of nu - n log nu by gamma."""
     return slope - (n * slope / (rest + slope * gamma) if n > 0 else 0.0)

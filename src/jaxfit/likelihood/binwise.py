@@ -26,7 +26,9 @@ def normal_minimum(n: Bins, rest: Bins, slope: Bins, aux: Bins, sigma: Bins) -> 
     root = jnp.sqrt(half**2 + n * variance)
     nu = jnp.where(half >= 0, half + root, n * variance / jnp.where(half >= 0, 1.0, root - half))
     ratio = jnp.where(n > 0, n / jnp.where(nu > 0, nu, 1.0), 0.0)
-    return aux + sigma**2 * slope * (ratio - 1.0)
+    # a ratio that is rounded is wrong by eps sigma^2 slope, a yield by eps nu / slope
+    by_yield = (n > 0) & (variance > nu)
+    return jnp.where(by_yield, (nu - rest) / jnp.where(by_yield, slope, 1.0), aux + sigma**2 * slope * (ratio - 1.0))
 
 
 def poisson_minimum(n: Bins, rest: Bins, slope: Bins, count: Bins, tau: Bins) -> Bins:
