@@ -10,6 +10,7 @@ import jaxfit
 
 PUBLIC = [
     "Diagnosis",
+    "FeldmanCousinsResults",
     "FitError",
     "FitResults",
     "FitWarning",
@@ -25,7 +26,10 @@ PUBLIC = [
     "ScanResults",
     "SignificanceResults",
     "Status",
+    "ToyResults",
+    "ToySummary",
     "asimov",
+    "feldman_cousins",
     "fit",
     "hypotest",
     "impacts",
@@ -38,6 +42,7 @@ PUBLIC = [
     "scan",
     "scan2d",
     "significance",
+    "toys",
 ]
 
 

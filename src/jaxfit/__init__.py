@@ -11,6 +11,7 @@ from jaxfit.errors import InputError, JaxfitError
 from jaxfit.inference import (
     FitError,
     FitWarning,
+    feldman_cousins,
     fit,
     hypotest,
     impacts,
@@ -24,7 +25,7 @@ from jaxfit.inference import (
 )
 from jaxfit.likelihood import ModelPrediction, asimov, prediction
 from jaxfit.optimizers import optimizer
-from jaxfit.regions import IntervalResults, Scan2DResults
+from jaxfit.regions import FeldmanCousinsResults, IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 from jaxfit.storage import load_results
@@ -32,6 +33,7 @@ from jaxfit.verdicts import HypotestResults, LimitResults, SignificanceResults
 
 __all__ = [
     "Diagnosis",
+    "FeldmanCousinsResults",
     "FitError",
     "FitResults",
     "FitWarning",
@@ -50,6 +52,7 @@ __all__ = [
     "ToyResults",
     "ToySummary",
     "asimov",
+    "feldman_cousins",
     "fit",
     "hypotest",
     "impacts",

@@ -10,9 +10,9 @@ import numpy as np
 from jaxfit.results import significant
 from jaxfit.statuses import Status
 from jaxfit.storage import Results
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["ONE_SIGMA", "IntervalResults", "Scan2DResults"]
+__all__ = ["ONE_SIGMA", "FeldmanCousinsResults", "IntervalResults", "Scan2DResults"]
 
 ONE_SIGMA = 2.0 * NormalDist().cdf(1.0) - 1.0  # 68.27 %
 
@@ -143,4 +143,109 @@ class Scan2DResults(Results, kind="scan2d"):
                 pairs = zip(self.names, points.min(axis=0), points.max(axis=0), self.uncertainty, strict=True)
                 extent = ", ".join(f"{n} in [{significant(a, s)}, {significant(b, s)}]" for n, a, b, s in pairs)
             lines.append(f"{100 * level:.4g} % contour: {extent}")
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FeldmanCousinsResults(Results, kind="feldman_cousins"):
+    """Confidence intervals of one parameter, or regions of two, by toys with the ordering of Feldman and Cousins.
+
+    "grid" below is the shape of the grid, (values) or (values of the first, values of the second).
+
+    Attributes:
+        names: the parameters, one or two.
+        bestfit: their best-fit values, within their bounds.
+        parameter_values: the values of each that make the grid, in increasing order.
+        statistic: -2 log(likelihood) of the data at every point, minimised over everything else, above the best fit's
+            (grid); NaN where a fit failed.
+        critical_values: the belt (grid): the smallest value that a fraction of at least ``confidence_level`` of a
+            point's toys does not exceed.
+        p_values: fraction of a point's toys with at least the statistic of the data (grid).
+        p_values_error: binomial error of it (grid).
+        confidence_level: of the region.
+        ntoys: toys that were drawn at every point.
+        ntoys_used: those of them whose fits all converged (grid); NaN where there were none.
+        left_out: how many of the toys of all points were left out, by the status of the fit that failed.
+        status: how the best fit to the data ended.
+        statuses: how the fits to the data ended, the grid's last axis first.
+        warnings: one sentence for everything worth knowing.
+    """
+
+    names: tuple[str, ...]
+    bestfit: NumpyArray
+    parameter_values: tuple[NumpyArray, ...]
+    statistic: NumpyArray
+    critical_values: NumpyArray
+    p_values: NumpyArray
+    p_values_error: NumpyArray
+    confidence_level: float
+    ntoys: int
+    ntoys_used: NumpyArray
+    left_out: dict[str, int]
+    status: Status
+    statuses: tuple[Status, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> NumpyMask:
+        """Which points are in the region (grid)."""
+        return np.asarray(self.p_values > 1.0 - self.confidence_level)
+
+    @property
+    def intervals(self) -> tuple[tuple[float, float], ...]:
+        """The intervals of a single parameter; none for two.
+
+        Ends are where the p-value, linear between the points of the grid, is 1 - ``confidence_level``; an interval that
+        goes on beyond the grid ends with it.
+        """
+        if len(self.names) != 1:
+            return ()
+        values, excess = self.parameter_values[0], self.p_values - (1.0 - self.confidence_level)
+        inside = np.concatenate([[False], self.accepted, [False]])
+        edges = np.flatnonzero(np.diff(inside.astype(int)))
+
+        def end(inner: int, outer: int) -> float:
+            if not 0 <= outer < len(values) or np.isnan(excess[outer]):
+                return float(values[inner])
+            return float(
+                values[inner] + (values[outer] - values[inner]) * excess[inner] / (excess[inner] - excess[outer])
+            )
+
+        pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        return tuple((end(first, first - 1), end(after - 1, after)) for first, after in pairs)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """From the lowest to the highest end of the intervals, which is what Feldman and Cousins quote; NaN if none."""
+        found = self.intervals
+        return (found[0][0], found[-1][1]) if found else (float("nan"), float("nan"))
+
+    @property
+    def converged(self) -> bool:
+        """Whether all fits to the data are minima within the bounds, and no toy was left out."""
+        return self.status.converged and all(status.converged for status in self.statuses) and not self.left_out
+
+    def __repr__(self) -> str:
+        size = " x ".join(str(len(values)) for values in self.parameter_values)
+        return (
+            f"FeldmanCousinsResults({', '.join(map(repr, self.names))}, {size} points, {self.ntoys} toys each, "
+            f"{self.accepted.sum()} accepted)"
+        )
+
+    def __str__(self) -> str:
+        """The best fit and the intervals, or the extent of the region."""
+        best = ", ".join(f"{name} = {value:.5g}" for name, value in zip(self.names, self.bestfit, strict=True))
+        lines = [
+            f"Feldman-Cousins at {100 * self.confidence_level:.4g} % confidence level, {self.ntoys} toys a point",
+            f"best fit: {best}",
+        ]
+        if len(self.names) == 1:
+            found = [f"[{low:.5g}, {high:.5g}]" for low, high in self.intervals]
+            lines.append(f"{self.names[0]} in {' or '.join(found)}" if found else "no point of the grid is accepted")
+        else:
+            inside = np.nonzero(self.accepted)
+            extents = [values[i] for values, i in zip(self.parameter_values, inside, strict=True)]
+            pairs = zip(self.names, extents, strict=True)
+            found = [f"{name} in [{own.min():.5g}, {own.max():.5g}]" for name, own in pairs if own.size]
+            lines.append(f"accepted points: {', '.join(found)}" if found else "no point of the grid is accepted")
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])

@@ -17,11 +17,12 @@ LIMITS = ("observed", "expected -2 sigma", "expected -1 sigma", "expected", "exp
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HypotestResults(Results, kind="hypotest"):
-    """Hypothesis tests of one or several values of a parameter of interest, by asymptotic formulae.
+    """Hypothesis tests of one or several values of a parameter of interest, by asymptotic formulae or by toys.
 
     "points" below is the shape of the tested values: none for a number, n for n of them. Expected values are those for
     Asimov data and an estimate of the parameter that fluctuates by (-2, -1, 0, 1, 2) standard deviations, in pyhf's
-    order. All are NaN at a point that needs a fit that did not converge.
+    order; by toys, those percentiles of the p-values of the Asimov data's hypothesis. All are NaN at a point that needs
+    a fit that did not converge.
 
     Attributes:
         name: the parameter of interest.
@@ -40,6 +41,16 @@ class HypotestResults(Results, kind="hypotest"):
         statuses: how the fits of every point ended, the worst of five each.
         rescues: attempts after the first one failed, of the fits that needed them.
         warnings: one sentence for everything worth knowing.
+        calctype: "asymptotics" or "toybased".
+        ntoys: toys that were drawn from each hypothesis, 0 without toys.
+        ntoys_used: toys of the tested and of the Asimov data's hypothesis whose fits all converged (points, 2).
+        left_out: how many values of the test statistic are missing, by the status of the fit that failed.
+        CLsb_obs_error: statistical error of ``CLsb_obs``, from the number of toys (points); 0 without toys.
+        CLb_obs_error: the same of ``CLb_obs``, and so on.
+        CLs_obs_error: see ``CLb_obs_error``.
+        CLsb_exp_error: see ``CLb_obs_error`` (points, 5); from bootstraps of the toys.
+        CLb_exp_error: see ``CLsb_exp_error``.
+        CLs_exp_error: see ``CLsb_exp_error``.
     """
 
     name: str
@@ -57,6 +68,16 @@ class HypotestResults(Results, kind="hypotest"):
     statuses: tuple[Status, ...]
     rescues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    calctype: str = "asymptotics"
+    ntoys: int = 0
+    ntoys_used: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    left_out: dict[str, int] = field(default_factory=dict)
+    CLsb_obs_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    CLb_obs_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    CLs_obs_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    CLsb_exp_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    CLb_exp_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    CLs_exp_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def converged(self) -> bool:

@@ -1,5 +1,6 @@
 """Questions, one file each: which fits to ask for, and how to read the answers."""
 
+from jaxfit.inference.belts import feldman_cousins
 from jaxfit.inference.failures import FitError, FitWarning
 from jaxfit.inference.fits import fit
 from jaxfit.inference.hypotests import hypotest
@@ -14,6 +15,7 @@ from jaxfit.inference.surfaces import scan2d
 __all__ = [
     "FitError",
     "FitWarning",
+    "feldman_cousins",
     "fit",
     "hypotest",
     "impacts",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from jaxfit.errors import InputError, suggest
 from jaxfit.inference.asymptotics import STATISTICS, p_values
+from jaxfit.inference.campaigns import Workers
+from jaxfit.inference.distributions import exact_tails, toy_tails
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
+from jaxfit.inference.trials import Trials, checked_calctype
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
 from jaxfit.statuses import Status
@@ -27,11 +31,17 @@ def hypotest(
     par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
     fixed_params: Mapping[str, bool | float] | Sequence[bool] | None = None,
     *,
+    calctype: str = "asymptotics",
     test_stat: str = "qtilde",
     calc_base_dist: str = "normal",
+    ntoys: int = 2000,
+    seed: int = 0,
     poi_name: str | None = None,
     maxiter: int | None = None,
     tolerance: float | None = None,
+    executor: Workers = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
     on_failure: Policy = "warn",
     accept: Sequence[Status] = (),
 ) -> HypotestResults:
@@ -39,6 +49,11 @@ def hypotest(
 
     Asymptotic formulae (arXiv:1007.1727); N values take 2 N + 3 fits, the 2 N of them as one batch. The Asimov data are
     those of the fit with the parameter at 0 (at 1 for "q0"), auxiliary data included.
+
+    By toys (as ``pyhf.infer.calculators.ToyCalculator``): ``ntoys`` are drawn at the parameters of this fit, and as
+    many at those of the fit at every tested value, auxiliary data included; N values take (3 N + 1) ``ntoys`` fits. A
+    p-value is the fraction of toys whose statistic is at least the observed one; toys with fits that failed are left
+    out. Statistical errors of all of them are in the result.
 
     Args:
         poi_test: one value or several; 0 for "q0".
@@ -48,12 +63,20 @@ def hypotest(
         init_pars: as for :func:`jaxfit.fit`.
         par_bounds: as for :func:`jaxfit.fit`; tested values may be outside of them.
         fixed_params: as ``fix_pars`` of :func:`jaxfit.fit`.
+        calctype: "asymptotics" or "toybased".
         test_stat: "qtilde" or "q" for upper limits, "q0" for a discovery, "ttilde" or "t" for two-sided intervals;
             those with a tilde are for a parameter with a lower bound of 0, as pyhf's models have it.
-        calc_base_dist: "normal", or "clipped_normal" to hold the expected estimates below the tested value.
+        calc_base_dist: "normal", or "clipped_normal" to hold the expected estimates below the tested value; without
+            meaning for toys.
+        ntoys: toys of each hypothesis.
+        seed: of the random numbers, an integer of at least 0. The toys of a tested value depend on it and on the value
+            only, those of the Asimov data's hypothesis are the same for all values.
         poi_name: the parameter of interest, default the model's.
         maxiter: as for :func:`jaxfit.fit`.
         tolerance: as for :func:`jaxfit.fit`.
+        executor: who fits the toys, as for :func:`jaxfit.toys`.
+        checkpoint: a folder in which finished toys are kept; the same call goes on where it was stopped.
+        progress: whether to show progress bars of the toys; default in a terminal.
         on_failure: as for :func:`jaxfit.fit`; all fits count alike.
         accept: statuses of fits, besides OK and OK_AT_BOUND, that may enter a test statistic, such as MULTIPLE_MINIMA.
 
@@ -70,15 +93,22 @@ def hypotest(
     """
     checked_policy(on_failure)
     space, observed = parameter_space(pdf).override(init_pars, fixed_params, par_bounds), checked_data(pdf, data)
-    index = space.poi_index(poi_name)
+    index, options = space.poi_index(poi_name), {"maxiter": maxiter, "goal": edm_goal(tolerance)}
     values = _values(poi_test, test_stat)
+    trials = None
+    if checked_calctype(calctype):
+        held = np.array([index])
+        trials = Trials(pdf, space, held, ntoys, seed, accept, executor, checkpoint, progress, options)
     asimov_poi = 1.0 if test_stat == "q0" else 0.0
-    ratios = Ratios(pdf, observed, space, index, asimov_poi, accept, maxiter=maxiter, goal=edm_goal(tolerance))
+    ratios = Ratios(pdf, observed, space, index, asimov_poi, accept, **options)
     ratios.add(values.ravel())
     statistic, asimov = (found.reshape(values.shape) for found in ratios.statistics(test_stat))
-    found, expected = p_values(test_stat, statistic, asimov, calc_base_dist)
+    if trials:
+        tails = toy_tails(ratios, trials, test_stat, values.ravel())
+    else:
+        tails = exact_tails(*p_values(test_stat, statistic.ravel(), asimov.ravel(), calc_base_dist))
 
-    notes = ratios.remarks(test_stat)
+    notes = [*ratios.remarks(test_stat), *(trials.remarks if trials else ())]
     result = HypotestResults(
         name=space.names[index],
         poi_values=values,
@@ -86,15 +116,13 @@ def hypotest(
         test_stat=test_stat,
         statistic=statistic[()],
         statistic_asimov=asimov[()],
-        CLsb_obs=found.CLsb[()],
-        CLb_obs=found.CLb[()],
-        CLs_obs=found.CLs[()],
-        CLsb_exp=expected.CLsb,
-        CLb_exp=expected.CLb,
-        CLs_exp=expected.CLs,
+        **tails.attributes(values.shape),
         statuses=ratios.statuses,
         rescues=ratios.rescues,
         warnings=tuple(notes),
+        calctype=calctype,
+        ntoys=trials.ntoys if trials else 0,
+        left_out=trials.left_out if trials else {},
     )
     if notes:
         report("; ".join(notes), result, on_failure)

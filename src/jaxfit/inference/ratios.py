@@ -15,7 +15,7 @@ from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray
 
-__all__ = ["Ratios"]
+__all__ = ["Ratios", "test_statistic"]
 
 _NOISE = 1e-9  # of 2 NLL: below is rounding, which a ratio of two small numbers would magnify
 _PLAIN = {"qtilde": "q", "ttilde": "t"}  # counterparts of the statistics for a parameter that cannot be negative
@@ -101,6 +101,16 @@ class Ratios:
         return self._statistic(test_stat, self._held[0], self._best), np.where(known, asimov, np.nan)
 
     @property
+    def parameters(self) -> NumpyArray:
+        """All parameters of the fits to the data at all values (values, parameters); NaN where one failed."""
+        return np.where(self._usable(self._held[0])[:, None], self._held[0].pars, np.nan)
+
+    @property
+    def background(self) -> NumpyArray:
+        """The parameters that make the Asimov data; NaN if that fit did not converge."""
+        return np.where(self._usable(self._conditional), self._conditional.pars[0], np.nan)
+
+    @property
     def statuses(self) -> tuple[Status, ...]:
         """How the five fits of every value ended, the worst of them."""
         assert self._asimov_best is not None
@@ -175,17 +185,24 @@ class Ratios:
                 self._best = again
 
     def _statistic(self, test_stat: str, held: Minima[NumpyArray], best: Minima[NumpyArray]) -> NumpyArray:
-        difference = 2.0 * (held.nll - best.nll[0])
-        ratio = np.where(difference < _NOISE, 0.0, difference)
         estimate = best.pars[0, self._index]
-        if test_stat in ("q", "qtilde"):
-            ratio = np.where(estimate > self.values, 0.0, ratio)
-        elif test_stat == "q0":
-            ratio = np.where(estimate < 0, 0.0, ratio)
+        ratio = test_statistic(test_stat, 2.0 * (held.nll - best.nll[0]), estimate, self.values)
         return np.where(self._usable(held) & self._usable(best)[0], ratio, np.nan)
 
     def _usable(self, minima: Minima[NumpyArray]) -> NumpyArray:
         return np.isin(minima.status, self._accepted)
+
+
+def test_statistic(
+    test_stat: str, difference: NumpyArray, estimate: NumpyArray | float, value: NumpyArray
+) -> NumpyArray:
+    """A statistic of arXiv:1007.1727 from 2 NLL at a tested value above the best fit's, and the best fit's estimate."""
+    ratio = np.where(difference < _NOISE, 0.0, difference)
+    if test_stat in ("q", "qtilde"):
+        return np.where(estimate > value, 0.0, ratio)
+    if test_stat == "q0":
+        return np.where(estimate < 0, 0.0, ratio)
+    return ratio
 
 
 def _part(minima: Minima[NumpyArray], lanes: slice) -> Minima[NumpyArray]:
