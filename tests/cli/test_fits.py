@@ -27,7 +27,7 @@ def test_fit_prints_the_table_the_poi_and_the_times(here):
 def test_large_table_leaves_out_bin_wise_parameters_but_those_on_a_bound(monkeypatch):
     model, data = model_and_data()
     result = jaxfit.fit(model, data)
-    monkeypatch.setattr(fits, "_LONG", 3)
+    monkeypatch.setattr(fits, "LONG", 3)
     result = replace(result, diagnosis=replace(result.diagnosis, at_bound=("mc[1]",)))
     table = fits._table(model, result)
     assert [line.partition(" = ")[0].split("=")[0].strip() for line in table.splitlines()[1:-1]] == [

@@ -8,7 +8,7 @@ import pytest
 from cli.cases import NO_POI, assert_refused, named, run, saved, specification, write
 
 import jaxfit
-from jaxfit.cli import runs
+from jaxfit.cli.options import numbers_of
 
 
 def test_asimov_data(here):
@@ -42,7 +42,7 @@ def test_fix(here, texts, fixed):
 
 
 def test_a_name_that_ends_like_a_value_is_a_name():
-    assert runs._fixed(["a=1", "a=2"], ["a", "a=1"]) == {"a=1": True, "a": 2.0}
+    assert numbers_of(["a=1", "a=2"], ["a", "a=1"]) == {"a=1": True, "a": 2.0}
 
 
 def test_settings_reach_the_fit(here, monkeypatch):

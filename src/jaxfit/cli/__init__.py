@@ -2,6 +2,7 @@
 
 from jaxfit.cli.breakdowns import impacts, ranking
 from jaxfit.cli.demos import demo
+from jaxfit.cli.ensembles import toys
 from jaxfit.cli.fits import fit, gof
 from jaxfit.cli.groups import main
 from jaxfit.cli.profiles import intervals, scan, scan2d
@@ -10,5 +11,5 @@ from jaxfit.cli.yields import predict
 
 __all__ = ["main"]
 
-for command in (demo, fit, gof, impacts, intervals, limit, predict, ranking, scan, scan2d, significance):
+for command in (demo, fit, gof, impacts, intervals, limit, predict, ranking, scan, scan2d, significance, toys):
     main.add_command(command)

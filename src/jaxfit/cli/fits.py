@@ -13,9 +13,9 @@ import jaxfit
 from jaxfit.cli.runs import Answer, question
 from jaxfit.results import significant
 
-__all__ = ["fit", "gof", "poi_line"]
+__all__ = ["LONG", "binwise", "fit", "gof", "poi_line"]
 
-_LONG = 60  # parameters above which a table leaves out the bin-wise ones
+LONG = 60  # parameters above which a table leaves out the bin-wise ones
 
 
 @question(
@@ -65,13 +65,19 @@ def poi_line(model: Model, result: jaxfit.FitResults) -> str:
     return click.style(f"{name} = {value:.{digits}f} {error}", bold=True)
 
 
+def binwise(model: Model) -> set[str]:
+    """The names of parameters that are not alone: one for every bin."""
+    sets = [model.config.param_set(name) for name in model.config.par_order]
+    several = [not group.is_scalar for group in sets for _ in range(group.n_parameters)]
+    return {name for name, one in zip(model.config.par_names, several, strict=True) if one}
+
+
 def _table(model: Model, result: jaxfit.FitResults) -> str:
     """All parameters; of a large model without the bin-wise ones, unless they are on a bound."""
-    if len(result.labels) <= _LONG:
+    if len(result.labels) <= LONG:
         return str(result)
-    sets = [model.config.param_set(name) for name in model.config.par_order]
-    binwise = [not group.is_scalar for group in sets for _ in range(group.n_parameters)]
-    kept = [i for i, name in enumerate(result.labels) if not binwise[i] or name in result.at_bound]
+    gammas = binwise(model)
+    kept = [i for i, name in enumerate(result.labels) if name not in gammas or name in result.at_bound]
     labels = [result.labels[i] for i in kept]
     shown = replace(result, labels=labels, bestfit=result.bestfit[kept], uncertainty=result.uncertainty[kept])
     return f"{shown}\n({len(result.labels) - len(kept)} bin-wise parameters are left out, --output has them)"

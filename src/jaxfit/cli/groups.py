@@ -25,6 +25,8 @@ class _Group(click.Group):
                 sys.exit(super().main(*args, **{**extra, "standalone_mode": False}))
         except click.ClickException as error:
             _fail(error.format_message())
+        except jaxfit.FitError as error:
+            _fail(str(error), 1)
         except jaxfit.JaxfitError as error:
             _fail(str(error))
         except OSError as error:
@@ -33,9 +35,9 @@ class _Group(click.Group):
             sys.exit(130)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: int = 2) -> NoReturn:
     click.echo(f"jaxfit: error: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+    sys.exit(code)
 
 
 @click.group(
@@ -47,7 +49,8 @@ def _fail(message: str) -> NoReturn:
 def main(context: click.Context, /) -> None:
     """Fit pyhf and HistFactory models on JAX.
 
-    Exit code 0: converged. 1: not converged. 2: bad input, and one line says what and where.
+    Exit code 0: converged. 1: not converged. 2: bad input, and one line says what and where. 130: interrupted; the toys
+    that were done are in the result.
     """
     os.environ.setdefault("MPLBACKEND", "agg")  # for machines without a display
     logging.getLogger("cabinetry").setLevel(logging.ERROR)

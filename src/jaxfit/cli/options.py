@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from pyhf import Model
 import jaxfit
 from jaxfit.solvers import SOLVERS
 
-__all__ = ["POI", "PROBABILITY", "poi_of", "shared_options", "writable"]
+__all__ = ["POI", "PROBABILITY", "numbers_of", "poi_of", "shared_options", "toy_options", "writable"]
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 PROBABILITY = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
@@ -29,6 +30,19 @@ def poi_of(model: Model, given: str | None) -> str:
     if name is None:
         raise jaxfit.InputError("the measurement has no parameter of interest: name one with --poi")
     return name
+
+
+def numbers_of(texts: Sequence[str], names: Sequence[str]) -> dict[str, bool | float]:
+    """Parameters with the number that follows the last = sign, and True for those without a number."""
+    found: dict[str, bool | float] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            name = ""
+        found |= {name: value} if name and text not in names else {text: True}
+    return found
 
 
 def writable(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
@@ -50,8 +64,29 @@ def _use_device(_context: click.Context, _option: click.Parameter, device: str |
             raise click.BadParameter("JAX finds no GPU here") from None
 
 
-def shared_options(*, solver: bool, figures: bool) -> list[click.Parameter]:
-    """The options of all commands that answer a question, if they have a choice of solvers, and figures."""
+def toy_options() -> list[click.Parameter]:
+    """The options of all commands that can make toys."""
+    folder = click.Path(file_okay=False, path_type=Path)
+    # fmt: off
+    return [
+        click.Option(["--seed"], type=click.IntRange(min=0), default=0, show_default=True, metavar="S",
+                     help="Of the random numbers."),
+        click.Option(["--checkpoint"], type=folder, callback=writable, metavar="DIR",
+                     help="Keep toys that are done: the same command goes on where it was stopped."),
+        click.Option(["--workers"], type=click.IntRange(min=1), metavar="N",
+                     help="Make toys in N processes.  [default: in threads, one for each core or GPU]"),
+    ]
+    # fmt: on
+
+
+def shared_options(*, solver: bool, figures: bool, saved: str) -> list[click.Parameter]:
+    """The options of all commands that answer a question, in their order of importance.
+
+    Args:
+        solver: whether there is a choice of solvers.
+        figures: whether there is something to draw.
+        saved: format of the saved result.
+    """
     file, folder = click.Path(dir_okay=False, path_type=Path), click.Path(file_okay=False, path_type=Path)
     # fmt: off
     options: list[click.Parameter | None] = [
@@ -60,7 +95,7 @@ def shared_options(*, solver: bool, figures: bool) -> list[click.Parameter]:
                      help="Observed data, or those expected at the model's nominal parameters."),
         click.Option(["--fix"], multiple=True, metavar="NAME[=VALUE]",
                      help="Hold a parameter at its start value, or at VALUE. Can be given several times."),
-        click.Option(["--output"], type=file, callback=writable, metavar="FILE", help="Save the result as JSON."),
+        click.Option(["--output"], type=file, callback=writable, metavar="FILE", help=f"Save the result as {saved}."),
         click.Option(["--figures"], type=folder, callback=writable, metavar="DIR", help="Draw figures, as PNG files.")
         if figures else None,
         click.Option(["--device"], type=click.Choice(["cpu", "gpu"]), callback=_use_device, expose_value=False,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,9 +22,16 @@ from pyhf import Model
 
 import jaxfit
 from jaxfit import workspaces
-from jaxfit.cli.options import shared_options
+from jaxfit.cli.options import numbers_of, shared_options, toy_options
 
 __all__ = ["Answer", "question", "step", "use_cache"]
+
+_OF_WORKERS = (  # settings of JAX
+    "jax_platforms",
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
 
 
 class _Saved(Protocol):
@@ -33,15 +44,28 @@ class _Saved(Protocol):
 
 
 class Answer(NamedTuple):
-    """The result of a command, what is printed of it, and what there is to draw (with the module ``jaxfit.plot``)."""
+    """What a command found.
+
+    Attributes:
+        result: to be saved.
+        text: to be printed.
+        drawings: what there is to draw, with the module ``jaxfit.plot``.
+        undone: how many toys an interrupt from the keyboard left undone.
+    """
 
     result: _Saved
     text: str
     drawings: Callable[[Any], dict[str, Callable[[], Any]]] = lambda plot: {}
+    undone: int = 0
 
 
 def question(
-    *own: click.Parameter, example: str, solver: bool = True, figures: bool = True
+    *own: click.Parameter,
+    example: str,
+    solver: bool = True,
+    figures: bool = True,
+    toys: bool = False,
+    saved: str = "JSON",
 ) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make a command of a function of a model, data and settings: its name and its docstring are the command's.
 
@@ -50,25 +74,35 @@ def question(
         example: of a call, for the help.
         solver: whether the function takes ``solver``.
         figures: whether there is something to draw.
+        toys: whether the function takes ``seed``, ``executor``, ``checkpoint`` and ``progress``.
+        saved: format of the saved result.
     """
 
     def make(ask: Callable[..., Answer]) -> click.Command:
+        name = ask.__name__.replace("_", "-")
+
         def run(workspace: str, quiet: bool, output: Path | None, figures: Path | None = None, **options: Any) -> int:
             times: list[str] = []
             model, data, settings = _prepare(workspace, times, **options)
-            with step(ask.__name__, times):
+            if toys:
+                settings["executor"] = _processes(settings.pop("workers"))
+                settings["progress"] = False if quiet else None
+            with step(name, times):
                 answer = ask(model, data, **settings)
             _write(answer, output, figures, times, quiet)
             # printed after everything is written, because a reader of the pipe may leave
             click.echo(answer.text)
             if not quiet:
                 click.echo(", ".join(times), err=True)
+            if answer.undone:
+                click.echo(_interrupted(answer.undone, settings["checkpoint"]), err=True)
+                return 130
             return 0 if answer.result.converged else 1
 
-        params = [click.Argument(["workspace"], metavar="WORKSPACE.json"), *own]
-        params += shared_options(solver=solver, figures=figures)
+        params = [click.Argument(["workspace"], metavar="WORKSPACE.json"), *own, *(toy_options() if toys else [])]
+        params += shared_options(solver=solver, figures=figures, saved=saved)
         text = inspect.cleandoc(ask.__doc__ or "")
-        return click.Command(ask.__name__, callback=run, params=params, help=text, epilog=f"Example: {example}")
+        return click.Command(name, callback=run, params=params, help=text, epilog=f"Example: {example}")
 
     return make
 
@@ -124,20 +158,29 @@ def _prepare(
         else:
             model, counts = workspaces.model_and_data(spec, measurement=measurement)
     use_cache("" if no_cache else cache_dir)
-    return model, counts, {"fix_pars": _fixed(fix, model.config.par_names), **settings}
+    return model, counts, {"fix_pars": numbers_of(fix, model.config.par_names), **settings}
 
 
-def _fixed(texts: Sequence[str], names: Sequence[str]) -> dict[str, bool | float]:
-    """What --fix means: a parameter, or one at a value if a number follows the last = sign."""
-    fixed: dict[str, bool | float] = {}
-    for text in texts:
-        name, _, number = text.rpartition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            name = ""
-        fixed |= {name: value} if name and text not in names else {text: True}
-    return fixed
+def _processes(number: int | None) -> Callable[[], Executor] | None:
+    """What makes a pool of processes, each with one thread's work; None without a number."""
+    if number is None:
+        return None
+    settings = {name: jax.config.values[name] for name in _OF_WORKERS}
+    return partial(
+        ProcessPoolExecutor, number, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(settings,)
+    )
+
+
+def _start_worker(settings: dict[str, Any]) -> None:
+    """In a process of a pool: JAX as in the command, which alone minds an interrupt from the keyboard."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name, value in settings.items():
+        jax.config.update(name, value)
+
+
+def _interrupted(undone: int, checkpoint: Path | None) -> str:
+    again = f"the same command goes on from {checkpoint}" if checkpoint else "with --checkpoint, a command can go on"
+    return f"jaxfit: interrupted, {undone} toys are not done: {again}"
 
 
 def _write(answer: Answer, output: Path | None, figures: Path | None, times: list[str], quiet: bool) -> None:

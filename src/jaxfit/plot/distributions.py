@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -163,10 +165,10 @@ def _legend_above(axes: Axes) -> None:
     _legend(axes, "upper left")
 
 
-def _legend(axes: Axes, where: str) -> None:
+def _legend(axes: Axes, where: Literal["upper left", "upper right"]) -> None:
     """Toys first."""
-    handles, _ = axes.get_legend_handles_labels()
-    axes.legend(handles=handles[::-1], loc=where, frameon=False)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc=where, frameon=False)
 
 
 def _number(toys: ToyResults) -> str:
