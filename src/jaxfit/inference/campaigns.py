@@ -219,13 +219,12 @@ class _Store:
                     digest, first = str(file["digest"]), int(file["first"])
                     rows = Outcomes(*(file[name] for name in Outcomes._fields))
             except Exception as error:
+                reason = " ".join(str(error).split())
                 raise InputError(
-                    f"checkpoint {path} cannot be read ({error}): remove it, its toys are done again"
+                    f"checkpoint {path} cannot be read ({reason}): remove it to do its toys again"
                 ) from None
             if digest != self._digest:
-                raise InputError(
-                    f"checkpoint {path} holds toys of another model, seed, or other settings: take another folder"
-                )
+                raise InputError(f"checkpoint {path} is of another model, seed, or other settings: take another folder")
             yield _Chunk(first, len(rows.edm)), rows
 
     def write(self, chunk: _Chunk, rows: Outcomes) -> None:
