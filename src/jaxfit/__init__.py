@@ -13,6 +13,7 @@ from jaxfit.inference import (
     FitWarning,
     feldman_cousins,
     fit,
+    goodness_of_fit,
     hypotest,
     impacts,
     intervals,
@@ -29,7 +30,7 @@ from jaxfit.regions import FeldmanCousinsResults, IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 from jaxfit.storage import load_results
-from jaxfit.verdicts import HypotestResults, LimitResults, SignificanceResults
+from jaxfit.verdicts import GoodnessOfFitResults, HypotestResults, LimitResults, SignificanceResults
 
 __all__ = [
     "Diagnosis",
@@ -37,6 +38,7 @@ __all__ = [
     "FitError",
     "FitResults",
     "FitWarning",
+    "GoodnessOfFitResults",
     "HypotestResults",
     "ImpactResults",
     "InputError",
@@ -54,6 +56,7 @@ __all__ = [
     "asimov",
     "feldman_cousins",
     "fit",
+    "goodness_of_fit",
     "hypotest",
     "impacts",
     "intervals",

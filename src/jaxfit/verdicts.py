@@ -10,7 +10,7 @@ from jaxfit.statuses import Status
 from jaxfit.storage import Results
 from jaxfit.typing import NumpyArray
 
-__all__ = ["LIMITS", "HypotestResults", "LimitResults", "SignificanceResults"]
+__all__ = ["LIMITS", "GoodnessOfFitResults", "HypotestResults", "LimitResults", "SignificanceResults"]
 
 LIMITS = ("observed", "expected -2 sigma", "expected -1 sigma", "expected", "expected +1 sigma", "expected +2 sigma")
 
@@ -194,6 +194,55 @@ class SignificanceResults(Results, kind="significance"):
             f"observed {self.observed_significance:.3f} (p = {self.observed_p_value:.3g})",
             f"expected {self.expected_significance:.3f} (p = {self.expected_p_value:.3g})",
         ]
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GoodnessOfFitResults(Results, kind="goodness_of_fit"):
+    """How well a model describes data.
+
+    Attributes:
+        statistic: -2 log(likelihood) of the best fit above that of the saturated model; NaN if the fit failed.
+        degrees: degrees of freedom, bins minus unconstrained parameters.
+        p_value: probability of a statistic at least as large; NaN without degrees of freedom, or without toys.
+        p_value_error: its binomial error, 0 without toys.
+        calctype: "asymptotics" (the chi-square distribution) or "toybased".
+        ntoys: toys that were drawn.
+        ntoys_used: those of them whose fits converged.
+        left_out: how many were left out, by the status of the fit.
+        status: how the fit to the data ended.
+        rescues: attempts after its first one failed.
+        warnings: one sentence for everything worth knowing.
+    """
+
+    statistic: float
+    degrees: int
+    p_value: float
+    p_value_error: float
+    calctype: str
+    ntoys: int
+    ntoys_used: int
+    left_out: dict[str, int]
+    status: Status
+    rescues: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether all fits are minima within the bounds."""
+        return self.status.converged and not self.left_out
+
+    def __repr__(self) -> str:
+        return f"GoodnessOfFitResults(p-value {self.p_value:.4f}, {self.calctype}, {self.status.name})"
+
+    def __str__(self) -> str:
+        """The p-value and how it was found."""
+        number = "1 degree" if self.degrees == 1 else f"{self.degrees} degrees"
+        how = f"chi-square {self.statistic:.5g} with {number} of freedom"
+        error = ""
+        if self.calctype == "toybased":
+            how, error = f"statistic {self.statistic:.5g}, {self.ntoys_used} toys", f" +- {self.p_value_error:.4f}"
+        lines = [f"goodness of fit (saturated model): p-value {self.p_value:.4f}{error} ({how})"]
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 
 

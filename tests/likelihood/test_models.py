@@ -254,7 +254,7 @@ def test_saturated_nll_is_the_lowest_there_can_be(name):
     counts = np.concatenate([data[: model.config.nmaindata], data[aux[kind == 2]]])
     expected = -pyhf.tensorlib.poisson_logpdf(counts, counts).sum()
     expected -= scipy.stats.norm.logpdf(0.0, 0.0, sigma[kind == 1]).sum()
-    found = saturated_nll(model, data)
+    found = saturated_nll(model, data[None])[0]
     assert found == pytest.approx(expected, rel=1e-9)
     case = case_of(name)
     assert found <= min(case.pyhf_nll(pars) for pars in (case.start, *case.points(5)))

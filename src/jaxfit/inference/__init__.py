@@ -3,6 +3,7 @@
 from jaxfit.inference.belts import feldman_cousins
 from jaxfit.inference.failures import FitError, FitWarning
 from jaxfit.inference.fits import fit
+from jaxfit.inference.goodness import goodness_of_fit
 from jaxfit.inference.hypotests import hypotest
 from jaxfit.inference.impacts import impacts
 from jaxfit.inference.intervals import intervals
@@ -17,6 +18,7 @@ __all__ = [
     "FitWarning",
     "feldman_cousins",
     "fit",
+    "goodness_of_fit",
     "hypotest",
     "impacts",
     "intervals",

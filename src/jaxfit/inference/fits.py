@@ -12,7 +12,7 @@ import numpy as np
 from jaxfit.diagnoses import Diagnosis, device, versions
 from jaxfit.inference.crossings import crossings, free_indices
 from jaxfit.inference.failures import Policy, checked_policy, report
-from jaxfit.inference.goodness import goodness_of_fit as goodness
+from jaxfit.inference.goodness import saturated_p_value
 from jaxfit.inference.rescues import FAILED, SEED, explore, rescue, several_minima
 from jaxfit.inference.uncertainties import Uncertainties, uncertainties
 from jaxfit.inference.verifications import verified
@@ -93,7 +93,7 @@ def fit(
     options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "goal": edm_goal(tolerance)}
     result = best_fit(model, observed, space, **options)
     if goodness_of_fit:
-        result = replace(result, goodness_of_fit=goodness(model, observed, result.best_twice_nll))
+        result = replace(result, goodness_of_fit=saturated_p_value(model, observed, result.best_twice_nll))
     if verify:
         result = verified(model, observed, space, result)
     remarks: list[str] = []

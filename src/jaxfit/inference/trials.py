@@ -16,7 +16,7 @@ from jaxfit.errors import InputError, suggest
 from jaxfit.inference.campaigns import Workers, carry_out
 from jaxfit.inference.experiments import Outcomes, Plan
 from jaxfit.inference.samples import MEMORY, boxes
-from jaxfit.likelihood import Model, Sampler, expected_data, sampler
+from jaxfit.likelihood import Model, Sampler, auxiliary_positions, expected_data, sampler
 from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray
@@ -88,7 +88,9 @@ class Trials:
     def __post_init__(self) -> None:
         self.ntoys, self.seed = _whole("ntoys", self.ntoys, 1), _whole("seed", self.seed, 0)
 
-    def run(self, pars: NumpyArray, points: NumpyArray, label: Label, *values: float) -> Ensemble:
+    def run(
+        self, pars: NumpyArray, points: NumpyArray, label: Label, *values: float, observed: NumpyArray | None = None
+    ) -> Ensemble:
         """Draw an ensemble, auxiliary data included, and fit each toy freely and at every point.
 
         After an interrupt from the keyboard, toys that were not done are left out, and further ensembles are empty.
@@ -98,11 +100,17 @@ class Trials:
             points: values of the held parameters (points, held).
             label: what the ensemble is for.
             values: which one of these it is.
+            observed: data from which fixed parameters have their auxiliary data, which do not vary then. (In a ratio of
+                likelihoods they cancel.)
         """
         expected, auxiliary = expected_data(self.model, pars), self.model.config.nmaindata
+        distribution = sampler(self.model, expected, "sampled", expected[auxiliary:])
+        if observed is not None:
+            fixed = auxiliary_positions(self.model, np.equal(*self.space.box()))
+            distribution.mean[fixed], distribution.sigma[fixed] = observed[fixed], 0.0
         plan = Plan(
             model=self.model,
-            sampler=sampler(self.model, expected, "sampled", expected[auxiliary:]),
+            sampler=distribution,
             seed=derived_seed(self.seed, label, *values),
             **boxes(replace(self.space, start=pars), self.held, points),  # type: ignore[arg-type]
             kept=np.isin(np.arange(len(pars)), self.held),

@@ -11,7 +11,15 @@ from jaxfit.likelihood.compact import Compact
 from jaxfit.likelihood.engines import likelihood_of, reference_of
 from jaxfit.likelihood.facts import model_digest, possible, same_sided
 from jaxfit.likelihood.lowering import NotLowerable, lower
-from jaxfit.likelihood.models import bin_name, checked_data, parameter_space, review, saturated_nll, unconstrained_count
+from jaxfit.likelihood.models import (
+    auxiliary_positions,
+    bin_name,
+    checked_data,
+    parameter_space,
+    review,
+    saturated_nll,
+    unconstrained_count,
+)
 from jaxfit.likelihood.predictions import ModelPrediction, asimov, expected_data, parameters_of, prediction
 from jaxfit.likelihood.protocol import Likelihood
 from jaxfit.likelihood.reference import Reference, pyhf_nll
@@ -27,6 +35,7 @@ __all__ = [
     "Reference",
     "Sampler",
     "asimov",
+    "auxiliary_positions",
     "bin_name",
     "checked_data",
     "constraint_curvatures",

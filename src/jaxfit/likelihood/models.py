@@ -12,14 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pyhf
 
-from jaxfit import specs
+from jaxfit import lanes, specs
 from jaxfit.errors import InputError
 from jaxfit.likelihood import constraints
 from jaxfit.parameters import ParameterSpace
-from jaxfit.typing import NumpyArray, ObservedData
+from jaxfit.typing import NumpyArray, NumpyMask, ObservedData
 
 __all__ = [
     "Review",
+    "auxiliary_positions",
     "bin_name",
     "checked_data",
     "constraint_table",
@@ -171,14 +172,23 @@ def constraint_table(config: Any) -> tuple[NumpyArray, NumpyArray, NumpyArray, N
     return kind, aux, sigma, tau
 
 
-def saturated_nll(model: pyhf.Model, data: NumpyArray) -> float:
-    """NLL where every bin expects what it observes and every constraint is at its maximum."""
+def saturated_nll(model: pyhf.Model, data: NumpyArray) -> NumpyArray:
+    """NLL where every bin expects what it observes and every constraint is at its maximum, of toys (toys, data)."""
     kind, aux, sigma, _ = constraint_table(model.config)
+    counts = np.concatenate([data[:, : model.config.nmaindata], data[:, aux[kind == 2]]], axis=1)
     with jax.enable_x64(True):
-        counts = np.concatenate([data[: model.config.nmaindata], data[aux[kind == 2]]])
-        widths = sigma[kind == 1]
-        terms = constraints.poisson_constant(jnp.asarray(counts)), constraints.normal_constant(jnp.asarray(widths))
-        return float(sum(term.sum() for term in terms))
+        constant = float(constraints.normal_constant(jnp.asarray(sigma[kind == 1])).sum())
+        found = [
+            np.asarray(constraints.poisson_constant(jnp.asarray(part)).sum(axis=1))[:number]
+            for _, number, (part,) in lanes.parts((counts,))
+        ]
+    return np.concatenate(found) + constant
+
+
+def auxiliary_positions(model: pyhf.Model, pars: NumpyMask) -> NumpyArray:
+    """Where in the data the auxiliary data of some parameters are."""
+    kind, position, _, _ = constraint_table(model.config)
+    return np.asarray(position[:-1][(kind[:-1] > 0) & pars])
 
 
 def unconstrained_count(model: pyhf.Model) -> int:
