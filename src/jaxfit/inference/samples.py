@@ -108,6 +108,10 @@ def toys(
         nominal = expected[model.config.nmaindata :]
     index = space.poi_index(poi_name) if len(poi_values) or poi_name is not None else None
     values = np.array(poi_values, dtype=float)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise InputError("poi_values must be finite numbers, in a list")
+    if not max_memory > 0:
+        raise InputError(f"max_memory is {max_memory!r}, expected a number of bytes")
     plan = Plan(
         model=model,
         sampler=sampler(
