@@ -1,4 +1,6 @@
-"""jaxfit scan, jaxfit scan2d and jaxfit intervals."""
+"""jaxfit scan, jaxfit scan2d, jaxfit intervals and jaxfit feldman-cousins."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from cli.cases import (
     steps,
     write,
 )
+from plot.cases import belt_result
 
 import jaxfit
 from jaxfit.regions import ONE_SIGMA
@@ -94,9 +97,50 @@ def test_intervals_of_all_parameters_by_default(here):
     assert found.confidence_level == ONE_SIGMA
 
 
+def test_feldman_cousins(here):
+    options = ["--range", "0", "4", "--steps", "3", "--confidence-level", "0.9", "--toys", "50", "--seed", "2"]
+    done = run("feldman-cousins", "ws.json", "mu", *options, "--output", "found.json", "--figures", "figures")
+    assert done.exit_code == 0
+    found = jaxfit.load_results("found.json")
+    assert done.stdout == f"{found}\n"
+    model, data = model_and_data()
+    grid = [0.0, 2.0, 4.0]
+    expected = jaxfit.feldman_cousins(model, data, "mu", grid, confidence_level=0.9, ntoys=50, seed=2)
+    np.testing.assert_array_equal(found.p_values, expected.p_values)
+    assert found.intervals == expected.intervals
+    assert steps(done) == ["read", "model", "feldman-cousins", "figures"]
+    assert files(here) == {"ws.json", "found.json", "figures/belt.png"}
+
+
+def test_feldman_cousins_settings(here, monkeypatch):
+    asked = []
+    result = belt_result(left_out={"NOT_RUN": 7})
+
+    def feldman_cousins(model, data, names, grid, **settings):
+        asked.extend([names, grid, settings])
+        return result
+
+    monkeypatch.setattr(jaxfit, "feldman_cousins", feldman_cousins)
+    ranges = ["--range", "0", "2", "--range", "-1", "1", "--steps", "3"]
+    done = run("feldman-cousins", "ws.json", "mu", "mc[0]", *ranges, "--checkpoint", "kept", "--quiet")
+    assert (done.exit_code, done.stdout) == (130, f"{result}\n")
+    assert done.stderr == "jaxfit: interrupted, 7 toys are not done: the same command goes on from kept\n"
+    names, grid, settings = asked
+    assert names == ("mu", "mc[0]")
+    np.testing.assert_array_equal(grid, [[0.0, 1.0, 2.0], [-1.0, 0.0, 1.0]])
+    assert settings == {
+        "ntoys": 2000, "seed": 0, "executor": None, "checkpoint": Path("kept"), "progress": False, "fix_pars": {},
+        "tolerance": None, "maxiter": None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["feldman-cousins", "ws.json", "mu"], "Missing option '--range'"),
+        (["feldman-cousins", "ws.json", "mu", "--range", "3", "2"], "in increasing order"),
+        (["feldman-cousins", "ws.json", "mu", "mc[0]", "--range", "0", "2"], "2 parameters and 1 times --range"),
+        (["feldman-cousins", "ws.json", "--range", "0", "2"], "Missing argument 'PAR [PAR_Y]'"),
         (["scan2d", "ws.json", "mu"], "Missing argument 'PAR_Y'"),
         (["scan2d", "ws.json", "mu", "mu"], "'mu' is named twice"),
         (["scan2d", "ws.json", "mu", "mc[0]", "--steps", "1"], "Invalid value for '--steps'"),

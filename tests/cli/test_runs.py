@@ -32,10 +32,15 @@ def test_not_converged_is_exit_code_1_with_the_reason(here):
 
 @pytest.mark.parametrize("command", [name for name in cli.main.commands if name not in ("demo", "fit")])
 def test_not_converged_is_exit_code_1_of_every_command(here, command):
-    parameters = {"scan2d": ["mu", "mc[0]", "--steps", "4"], "toys": ["-n", "10"]}.get(command, [])
+    parameters = {
+        "feldman-cousins": ["mu", "--range", "0", "1", "--steps", "2", "--toys", "1"],
+        "hypotest": ["1"],
+        "scan2d": ["mu", "mc[0]", "--steps", "4"],
+        "toys": ["-n", "1"],
+    }.get(command, [])
     done = run(command, "ws.json", *parameters, "--maxiter", "1", "--quiet")
     assert (done.exit_code, done.stderr) == (1, "")
-    assert ("10 NOT_CONVERGED" if command == "toys" else "warning: ") in done.stdout
+    assert ("1 NOT_CONVERGED" if command == "toys" else "warning: ") in done.stdout
 
 
 def test_progress_of_figures_on_a_terminal_only(here, monkeypatch):

@@ -1,10 +1,31 @@
-"""jaxfit limit and jaxfit significance."""
+"""jaxfit hypotest, jaxfit limit and jaxfit significance."""
 
 import numpy as np
 import pytest
 from cli.cases import NO_POI, assert_refused, files, model_and_data, run, saved, specification, steps, write
 
 import jaxfit
+
+
+def test_hypotest(here):
+    done = run("hypotest", "ws.json", "0.5", "2", "--output", "tests.json")
+    assert done.exit_code == 0
+    found = jaxfit.load_results("tests.json")
+    assert done.stdout == f"{found}\n"
+    model, data = model_and_data()
+    expected = jaxfit.hypotest([0.5, 2.0], data, model)
+    np.testing.assert_array_equal(found.CLs_obs, expected.CLs_obs)
+    assert (found.name, found.calctype) == ("mu", "asymptotics")
+    assert steps(done) == ["read", "model", "hypotest"]
+
+
+def test_hypotest_by_toys(here):
+    options = ["--test-stat", "q0", "--toys", "60", "--seed", "4", "--fix", "mc[0]"]
+    found = saved("hypotest", "ws.json", "0", *options)
+    model, data = model_and_data()
+    how = {"test_stat": "q0", "calctype": "toybased", "ntoys": 60, "seed": 4, "fixed_params": {"mc[0]": True}}
+    np.testing.assert_array_equal(found.CLsb_obs, jaxfit.hypotest([0.0], data, model, **how).CLsb_obs)
+    assert (found.calctype, found.ntoys) == ("toybased", 60)
 
 
 def test_limit(here):
@@ -47,15 +68,22 @@ def test_any_parameter_can_be_of_interest(here, command):
     assert saved(command, "ws.json", "--poi", "mu").name == "mu"
 
 
-@pytest.mark.parametrize("command", ["ranking", "impacts", "limit", "significance"])
+@pytest.mark.parametrize("command", ["hypotest", "ranking", "impacts", "limit", "significance"])
 def test_without_parameter_of_interest(here, command):
     write("ws.json", specification(measurements=[NO_POI]))
-    assert_refused(here, [command, "ws.json"], "the measurement has no parameter of interest: name one with --poi")
+    values = ["1"] if command == "hypotest" else []
+    assert_refused(
+        here, [command, "ws.json", *values], "the measurement has no parameter of interest: name one with --poi"
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["hypotest", "ws.json"], "Missing argument 'X...'"),
+        (["hypotest", "ws.json", "1", "--test-stat", "q0"], "poi_test must be 0"),
+        (["hypotest", "ws.json", "1", "--test-stat", "q1"], "'q1' is not one of 'qtilde'"),
+        (["hypotest", "ws.json", "1", "--toys", "0"], "Invalid value for '--toys'"),
         (["limit", "ws.json", "--bracket", "20", "30"], "the observed limit is not within the bracket"),
         (["limit", "ws.json", "--confidence-level", "95"], "Invalid value for '--confidence-level'"),
         (["limit", "ws.json", "--poi-tolerance", "0"], "Invalid value for '--poi-tolerance'"),

@@ -5,7 +5,7 @@ import pyhf
 
 from jaxfit.breakdowns import ImpactResults, RankingResults
 from jaxfit.ensembles import ToyResults
-from jaxfit.regions import ONE_SIGMA, IntervalResults, Scan2DResults
+from jaxfit.regions import ONE_SIGMA, FeldmanCousinsResults, IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.statuses import Status
 from jaxfit.verdicts import LimitResults
@@ -117,3 +117,28 @@ def toy_result(n=400, **changes):
         "model_digest": "", "versions": {},
     }  # fmt: skip
     return ToyResults(**content | changes)
+
+
+def belt_result(**changes):
+    """90 % intervals of mu."""
+    values = np.linspace(0.0, 2.0, 5)
+    content = {
+        "names": ("mu",), "bestfit": np.array([0.5]), "parameter_values": (values,),
+        "statistic": np.array([0.5, 0.0, 0.5, 2.0, 4.0]), "critical_values": np.linspace(1.6, 2.7, 5),
+        "p_values": np.array([0.4, 1.0, 0.6, 0.15, 0.05]), "p_values_error": np.full(5, 0.02),
+        "confidence_level": 0.9, "ntoys": 500, "ntoys_used": np.full(5, 500.0), "left_out": {}, "status": Status.OK,
+        "statuses": (Status.OK,) * 5,
+    }  # fmt: skip
+    return FeldmanCousinsResults(**content | changes)
+
+
+def region_result(**changes):
+    """Of mu and xs, with p-values that fall with mu alone."""
+    p_values = np.repeat([[1.0], [0.5], [0.2], [0.0]], 3, axis=1)
+    content = {
+        "names": ("mu", "xs"), "bestfit": np.array([0.5, 0.0]),
+        "parameter_values": (np.linspace(0.0, 3.0, 4), np.linspace(-1.0, 1.0, 3)), "statistic": np.zeros((4, 3)),
+        "critical_values": np.ones((4, 3)), "p_values": p_values, "p_values_error": np.zeros((4, 3)),
+        "ntoys_used": np.full((4, 3), 500.0), "statuses": (Status.OK,) * 12,
+    }  # fmt: skip
+    return belt_result(**content | changes)

@@ -5,11 +5,26 @@ from jaxfit.cli.demos import demo
 from jaxfit.cli.ensembles import toys
 from jaxfit.cli.fits import fit, gof
 from jaxfit.cli.groups import main
-from jaxfit.cli.profiles import intervals, scan, scan2d
-from jaxfit.cli.verdicts import limit, significance
+from jaxfit.cli.profiles import feldman_cousins, intervals, scan, scan2d
+from jaxfit.cli.verdicts import hypotest, limit, significance
 from jaxfit.cli.yields import predict
 
 __all__ = ["main"]
 
-for command in (demo, fit, gof, impacts, intervals, limit, predict, ranking, scan, scan2d, significance, toys):
+for command in (
+    demo,
+    feldman_cousins,
+    fit,
+    gof,
+    hypotest,
+    impacts,
+    intervals,
+    limit,
+    predict,
+    ranking,
+    scan,
+    scan2d,
+    significance,
+    toys,
+):
     main.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import jax
@@ -13,11 +14,19 @@ from pyhf import Model
 import jaxfit
 from jaxfit.solvers import SOLVERS
 
-__all__ = ["POI", "PROBABILITY", "numbers_of", "poi_of", "shared_options", "toy_options", "writable"]
+__all__ = ["POI", "PROBABILITY", "TOYS", "by_toys", "numbers_of", "poi_of", "shared_options", "toy_options", "writable"]
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 PROBABILITY = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 POI = click.Option(["--poi"], metavar="NAME", help="Parameter of interest, any.  [default: the measurement's]")
+
+TOYS = click.Option(["--toys"], type=click.IntRange(min=1), metavar="N",
+                    help="By N toys of each hypothesis.  [default: by asymptotic formulae]")  # fmt: skip
+
+
+def by_toys(number: int | None) -> dict[str, Any]:
+    """What --toys means."""
+    return {} if number is None else {"calctype": "toybased", "ntoys": number}
 
 
 def poi_of(model: Model, given: str | None) -> str:

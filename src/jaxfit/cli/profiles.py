@@ -1,17 +1,18 @@
-"""``jaxfit scan``, ``jaxfit scan2d`` and ``jaxfit intervals``."""
+"""``jaxfit scan``, ``jaxfit scan2d``, ``jaxfit intervals`` and ``jaxfit feldman-cousins``."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import click
+import numpy as np
 from pyhf import Model
 
 import jaxfit
 from jaxfit.cli.options import PROBABILITY
 from jaxfit.cli.runs import Answer, question
 
-__all__ = ["intervals", "scan", "scan2d"]
+__all__ = ["feldman_cousins", "intervals", "scan", "scan2d"]
 
 
 @question(
@@ -91,3 +92,44 @@ def intervals(
         settings["confidence_level"] = confidence_level
     result = jaxfit.intervals(model, data, parameters or None, **settings)
     return Answer(result, str(result), lambda plot: plot.interval_figures(model, result))
+
+
+@question(
+    click.Argument(["parameters"], metavar="PAR [PAR_Y]", nargs=-1, required=True),
+    click.Option(["--range", "ranges"], type=float, nargs=2, multiple=True, required=True, metavar="LOW HIGH",
+                 help="Of the grid; once for every parameter, in their order."),
+    click.Option(["--steps"], type=click.IntRange(min=2), default=21, show_default=True, metavar="N",
+                 help="Values of each parameter."),
+    click.Option(["--confidence-level"], type=PROBABILITY, metavar="X", help="[default: 0.6827, one sigma]"),
+    click.Option(["--toys", "ntoys"], type=click.IntRange(min=1), default=2000, show_default=True, metavar="N",
+                 help="Toys at every point."),
+    example="jaxfit feldman-cousins workspace.json mu --range 0 5 --steps 26 --confidence-level 0.9 --figures figures",
+    solver=False,
+    toys=True,
+)  # fmt: skip
+def feldman_cousins(
+    model: Model,
+    data: list[float],
+    *,
+    parameters: tuple[str, ...],
+    ranges: tuple[tuple[float, float], ...],
+    steps: int,
+    confidence_level: float | None,
+    **settings: Any,
+) -> Answer:
+    """Find Feldman-Cousins intervals by toys.
+
+    Of one parameter, or the region of two: points at which enough toys look less likely than the data
+    (arXiv:physics/9711021), with all other parameters profiled. Right also where a parameter is close to its bound.
+    Prints best fit and interval; --output has statistic, critical value and p-value at every point. WORKSPACE.json can
+    be - for the standard input.
+    """
+    if not len(parameters) == len(ranges) <= 2:
+        raise jaxfit.InputError(f"{len(parameters)} parameters and {len(ranges)} times --range: one each, or two each")
+    if confidence_level is not None:
+        settings["confidence_level"] = confidence_level
+    grid = [np.linspace(low, high, steps) for low, high in ranges]
+    names: Any = (parameters[0], grid[0]) if len(grid) == 1 else (parameters, tuple(grid))
+    result = jaxfit.feldman_cousins(model, data, *names, **settings)
+    undone = result.left_out.get("NOT_RUN", 0)
+    return Answer(result, str(result), lambda plot: plot.feldman_cousins_figures(result), undone)

@@ -1,4 +1,4 @@
-"""``jaxfit limit`` and ``jaxfit significance``."""
+"""``jaxfit hypotest``, ``jaxfit limit`` and ``jaxfit significance``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,38 @@ import click
 from pyhf import Model
 
 import jaxfit
-from jaxfit.cli.options import POI, PROBABILITY, poi_of
+from jaxfit.cli.options import POI, PROBABILITY, TOYS, by_toys, poi_of
 from jaxfit.cli.runs import Answer, question
 
-__all__ = ["limit", "significance"]
+__all__ = ["hypotest", "limit", "significance"]
+
+_STATISTICS = ("qtilde", "q", "q0", "ttilde", "t")
+
+
+@question(
+    click.Argument(["values"], metavar="X...", nargs=-1, type=float, required=True),
+    POI,
+    click.Option(["--test-stat"], type=click.Choice(_STATISTICS), default=_STATISTICS[0], show_default=True,
+                 help="qtilde and q are for upper limits, q0 (of X = 0) for discoveries, ttilde and t for intervals."),
+    TOYS,
+    example="jaxfit hypotest workspace.json 0.5 1 2 --toys 10000 --seed 1",
+    solver=False,
+    figures=False,
+    toys=True,
+)  # fmt: skip
+def hypotest(
+    model: Model, data: list[float], *, values: tuple[float, ...], poi: str | None, toys: int | None, **settings: Any
+) -> Answer:
+    """Test values of a parameter.
+
+    Every X is a value of the parameter of interest, tested with a profile likelihood ratio (arXiv:1007.1727). Prints
+    the statistic and CLs (for q0 and two-sided ones the p-value), observed and expected for data without a signal (q0:
+    with one). WORKSPACE.json can be - for the standard input.
+    """
+    fixed = settings.pop("fix_pars")
+    how = {"poi_name": poi_of(model, poi), "fixed_params": fixed, **by_toys(toys), **settings}
+    result = jaxfit.hypotest(values, data, model, **how)
+    return Answer(result, str(result), undone=result.left_out.get("NOT_RUN", 0))
 
 
 @question(

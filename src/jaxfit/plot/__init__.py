@@ -1,8 +1,10 @@
 """Figures: those that cabinetry lacks, and for every result all that belong to it, under fixed file names."""
 
+from jaxfit.plot.belts import confidence_belt, confidence_region
 from jaxfit.plot.charts import impact_chart, interval_chart, likelihood_contours, profile_nll
 from jaxfit.plot.distributions import estimate_histogram, pull_chart, pull_histogram, statistic_histogram
 from jaxfit.plot.drawings import (
+    feldman_cousins_figures,
     fit_figures,
     impact_figures,
     interval_figures,
@@ -16,7 +18,10 @@ from jaxfit.plot.drawings import (
 )
 
 __all__ = [
+    "confidence_belt",
+    "confidence_region",
     "estimate_histogram",
+    "feldman_cousins_figures",
     "fit_figures",
     "impact_chart",
     "impact_figures",

@@ -17,14 +17,16 @@ from pyhf import Model
 from jaxfit.breakdowns import ImpactResults, RankingResults
 from jaxfit.ensembles import ToyResults
 from jaxfit.likelihood import ModelPrediction, prediction
+from jaxfit.plot.belts import confidence_belt, confidence_region
 from jaxfit.plot.charts import impact_chart, interval_chart, likelihood_contours, profile_nll
 from jaxfit.plot.distributions import estimate_histogram, pull_chart, pull_histogram, statistic_histogram
-from jaxfit.regions import IntervalResults, Scan2DResults
+from jaxfit.regions import FeldmanCousinsResults, IntervalResults, Scan2DResults
 from jaxfit.results import FitResults, ScanResults
 from jaxfit.typing import NumpyMask
 from jaxfit.verdicts import LimitResults
 
 __all__ = [
+    "feldman_cousins_figures",
     "fit_figures",
     "impact_figures",
     "interval_figures",
@@ -100,6 +102,13 @@ def scan_figures(scan: ScanResults) -> Drawings:
 def scan2d_figures(scan: Scan2DResults) -> Drawings:
     """The contours of a scan over two parameters."""
     return {"contours.png": partial(likelihood_contours, scan)}
+
+
+def feldman_cousins_figures(result: FeldmanCousinsResults) -> Drawings:
+    """The belt of one parameter, or the region of two."""
+    if len(result.names) == 1:
+        return {"belt.png": partial(confidence_belt, result)}
+    return {"region.png": partial(confidence_region, result)}
 
 
 def interval_figures(model: Model, intervals: IntervalResults) -> Drawings:
