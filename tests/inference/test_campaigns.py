@@ -136,6 +136,13 @@ def test_a_broken_executor_is_replaced(whole):
     assert_same(jaxfit.toys(model(), NUMBER, executor=InTurn(2), **SETTINGS), whole)
 
 
+def test_executors_that_never_work():
+    with pytest.raises(
+        JaxfitError, match=r"toys 0 to \d+ failed 3 times, the last time with: BrokenExecutor\('gone'\)"
+    ):
+        jaxfit.toys(model(), 10, executor=lambda: InTurn(0), **SETTINGS)
+
+
 @pytest.mark.usefixtures("small_chunks")
 def test_mistakes_are_not_tried_again(monkeypatch):
     calls = []
@@ -304,3 +311,43 @@ def test_dask_of_which_one_worker_dies(twenty_thousand, tmp_path):
         killer.join()
     assert_same(found, twenty_thousand)
     assert sum(number for _, number in chunks_in(tmp_path)) == 20_000
+
+
+MEMORY = """
+import threading, time
+import jaxfit
+from benchmarks import problems
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+model, _ = problems.model_and_data("ttbar")
+jaxfit.toys(model, 10_000, seed=1, progress=False)
+start, seen, done = resident(), [], threading.Event()
+
+def watch():
+    while not done.wait(0.05):
+        seen.append(resident())
+
+thread = threading.Thread(target=watch)
+thread.start()
+found = jaxfit.toys(model, 100_000, seed=1, progress=False)
+done.set()
+thread.join()
+results = sum(v.nbytes for v in (found.bestfit, found.uncertainty)) / 1e6
+print(start, max(seen), max(seen[: len(seen) // 2]), results, len(found.labels), found.converged)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_a_hundred_thousand_toys():
+    """Under 2 GB, and flat: what is taken beyond the results does not grow with their number."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", MEMORY], capture_output=True, text=True, check=True,
+                          cwd=HERE.parents[2])  # fmt: skip
+    print(done.stdout)
+    start, most, first_half, results = map(float, done.stdout.split()[:4])
+    assert most < 2000.0
+    assert most - start < results + 200.0
+    assert most - first_half < 100.0

@@ -137,8 +137,9 @@ def _performed(plan: Plan, chunks: list[_Chunk], executor: Workers) -> Iterator[
                 try:
                     running[pool.submit(task, *waiting[0])] = waiting[0]
                     waiting.popleft()
-                except BrokenExecutor:
+                except BrokenExecutor as error:
                     broken = True
+                    _count(attempts, waiting[0], error)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 chunk = running.pop(future)
                 try:
@@ -147,10 +148,7 @@ def _performed(plan: Plan, chunks: list[_Chunk], executor: Workers) -> Iterator[
                     raise
                 except Exception as error:
                     broken |= isinstance(error, BrokenExecutor)
-                    attempts[chunk] += 1
-                    if attempts[chunk] == _ATTEMPTS:
-                        toys = f"toys {chunk.first} to {chunk.first + chunk.length - 1}"
-                        raise JaxfitError(f"{toys} failed {_ATTEMPTS} times, the last time with: {error!r}") from error
+                    _count(attempts, chunk, error)
                     waiting.append(chunk)
                     continue
                 yield chunk, rows
@@ -163,6 +161,14 @@ def _performed(plan: Plan, chunks: list[_Chunk], executor: Workers) -> Iterator[
             future.cancel()
         if own:
             pool.shutdown(wait=executor is None, cancel_futures=True)
+
+
+def _count(attempts: Counter[_Chunk], chunk: _Chunk, error: Exception) -> None:
+    """Count an attempt that failed."""
+    attempts[chunk] += 1
+    if attempts[chunk] == _ATTEMPTS:
+        toys = f"toys {chunk.first} to {chunk.first + chunk.length - 1}"
+        raise JaxfitError(f"{toys} failed {_ATTEMPTS} times, the last time with: {error!r}") from error
 
 
 def _perform_here(devices: SimpleQueue[Any], plan: Plan, first: int, count: int) -> Outcomes:

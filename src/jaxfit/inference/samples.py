@@ -32,7 +32,7 @@ from jaxfit.typing import NumpyArray, ObservedData
 
 __all__ = ["MEMORY", "boxes", "toys"]
 
-MEMORY = 2.0**28  # bytes
+MEMORY = 2.0**27  # bytes
 
 
 def toys(
