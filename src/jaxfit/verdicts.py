@@ -119,6 +119,13 @@ class LimitResults(Results, kind="limit"):
         statuses: how the fits at every tested value ended, the worst of five each.
         rescues: attempts after the first one failed, of the fits that needed them.
         warnings: one sentence for everything worth knowing.
+        calctype: "asymptotics" or "toybased".
+        ntoys: toys that were drawn from each hypothesis at every tested value, 0 without toys.
+        left_out: as in :class:`HypotestResults`.
+        observed_limit_error: statistical error of it, from the number of toys; 0 without toys.
+        expected_limit_error: the same of the expected ones.
+        observed_CLs_error: the same of CLs (points).
+        expected_CLs_error: the same of its expected values (points, 5).
     """
 
     observed_limit: float
@@ -132,6 +139,13 @@ class LimitResults(Results, kind="limit"):
     statuses: tuple[Status, ...] = ()
     rescues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    calctype: str = "asymptotics"
+    ntoys: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    observed_limit_error: float = 0.0
+    expected_limit_error: NumpyArray = field(default_factory=lambda: np.zeros(5))
+    observed_CLs_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
+    expected_CLs_error: NumpyArray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def converged(self) -> bool:
@@ -148,7 +162,11 @@ class LimitResults(Results, kind="limit"):
         """The six limits."""
         lines = [f"upper limits on {self.name} at {100 * self.confidence_level:g} % confidence level"]
         limits = (self.observed_limit, *self.expected_limit)
-        lines += [f"{name:<17} {value:.5g}" for name, value in zip(LIMITS, limits, strict=True)]
+        errors = (self.observed_limit_error, *self.expected_limit_error)
+        lines += [
+            f"{name:<17} {value:.5g}" + (f" +- {error:.2g}" if self.ntoys else "")
+            for name, value, error in zip(LIMITS, limits, errors, strict=True)
+        ]
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 
 
@@ -166,6 +184,13 @@ class SignificanceResults(Results, kind="significance"):
         status: how the fits ended, the worst of five.
         rescues: attempts after the first one failed, of the fits that needed them.
         warnings: one sentence for everything worth knowing.
+        calctype: "asymptotics" or "toybased".
+        ntoys: toys that were drawn from each hypothesis, 0 without toys.
+        left_out: as in :class:`HypotestResults`.
+        observed_p_value_error: statistical error of it, from the number of toys; 0 without toys.
+        observed_significance_error: the same of the next three; infinite for a significance that is.
+        expected_p_value_error: see ``observed_significance_error``.
+        expected_significance_error: see ``observed_significance_error``.
     """
 
     observed_p_value: float
@@ -177,6 +202,13 @@ class SignificanceResults(Results, kind="significance"):
     status: Status = Status.OK
     rescues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    calctype: str = "asymptotics"
+    ntoys: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    observed_p_value_error: float = 0.0
+    observed_significance_error: float = 0.0
+    expected_p_value_error: float = 0.0
+    expected_significance_error: float = 0.0
 
     @property
     def converged(self) -> bool:
@@ -189,11 +221,16 @@ class SignificanceResults(Results, kind="significance"):
 
     def __str__(self) -> str:
         """Observed and expected, with their p-values."""
-        lines = [
-            f"significance of {self.name} > 0",
-            f"observed {self.observed_significance:.3f} (p = {self.observed_p_value:.3g})",
-            f"expected {self.expected_significance:.3f} (p = {self.expected_p_value:.3g})",
-        ]
+        lines = [f"significance of {self.name} > 0"]
+        for name in ("observed", "expected"):
+            z, p = (
+                f"{getattr(self, f'{name}_{what}'):.3{form}}"
+                for what, form in (("significance", "f"), ("p_value", "g"))
+            )
+            if self.ntoys:
+                z += f" +- {getattr(self, f'{name}_significance_error'):.3f}"
+                p += f" +- {getattr(self, f'{name}_p_value_error'):.2g}"
+            lines.append(f"{name} {z} (p = {p})")
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 
 

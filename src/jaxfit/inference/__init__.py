@@ -7,10 +7,11 @@ from jaxfit.inference.goodness import goodness_of_fit
 from jaxfit.inference.hypotests import hypotest
 from jaxfit.inference.impacts import impacts
 from jaxfit.inference.intervals import intervals
-from jaxfit.inference.limits import limit, significance
+from jaxfit.inference.limits import limit
 from jaxfit.inference.rankings import ranking
 from jaxfit.inference.samples import toys
 from jaxfit.inference.scans import scan
+from jaxfit.inference.significances import significance
 from jaxfit.inference.surfaces import scan2d
 
 __all__ = [

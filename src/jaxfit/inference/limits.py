@@ -1,25 +1,29 @@
-"""Upper limits and significances of a parameter of interest."""
+"""Upper limits of a parameter of interest."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from jaxfit.errors import InputError
 from jaxfit.inference.asymptotics import p_values
+from jaxfit.inference.campaigns import Workers
+from jaxfit.inference.exclusions import ROUNDS, Exclusions, toy_limits
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
+from jaxfit.inference.trials import Trials, checked_calctype
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import edm_goal
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, ObservedData
-from jaxfit.verdicts import LIMITS, LimitResults, SignificanceResults
+from jaxfit.verdicts import LIMITS, LimitResults
 
-__all__ = ["limit", "significance"]
+__all__ = ["limit"]
 
 _PRECISION = 1e-3  # of a limit, relative to it
 _DEVIATION = 1e-2  # standard deviations of CLs from its target at the tested value that is nearest to a limit
@@ -31,10 +35,13 @@ def limit(
     model: Model,
     data: ObservedData,
     *,
+    calctype: str = "asymptotics",
     bracket: Sequence[float] | None = None,
     poi_tolerance: float = 0.01,
     maxsteps: int = 100,
     confidence_level: float = 0.95,
+    ntoys: int = 2000,
+    seed: int = 0,
     poi_name: str | None = None,
     init_pars: Mapping[str, float] | Sequence[float] | None = None,
     fix_pars: Mapping[str, bool | float] | Sequence[bool] | None = None,
@@ -42,6 +49,9 @@ def limit(
     strategy: Literal[0, 1, 2] | None = None,
     maxiter: int | None = None,
     tolerance: float | None = None,
+    executor: Workers = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
     on_failure: Policy = "warn",
     accept: Sequence[Status] = (),
 ) -> LimitResults:
@@ -50,14 +60,21 @@ def limit(
     CLs with the test statistic q-tilde and asymptotic formulae (arXiv:1007.1727): a lower bound of the parameter below
     0 is raised to 0. The six limits are searched together; every step tests up to six values as one batch.
 
+    By toys, these six and some values around them are tested as by :func:`jaxfit.hypotest`, until two are close enough
+    to each limit; log CLs is linear between them.
+
     Args:
         model: a pyhf model with any interpolation codes and modifiers.
         data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
             auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
+        calctype: "asymptotics" or "toybased".
         bracket: two values, between which the observed limit must lie; by default there is no need for them.
+            Of the asymptotic limit, as the next two.
         poi_tolerance: largest error of a limit; it is at most a thousandth of the limit, too.
         maxsteps: most batches.
         confidence_level: of the limits.
+        ntoys: toys of each hypothesis.
+        seed: of the random numbers, as for :func:`jaxfit.hypotest`.
         poi_name: the parameter of interest, default the model's.
         init_pars: as for :func:`jaxfit.fit`, as all further arguments.
         fix_pars: see ``init_pars``.
@@ -65,11 +82,15 @@ def limit(
         strategy: accepted for cabinetry's sake, without meaning here.
         maxiter: see ``init_pars``.
         tolerance: see ``init_pars``.
+        executor: who fits the toys, as for :func:`jaxfit.toys`.
+        checkpoint: a folder in which finished toys are kept; the same call goes on where it was stopped.
+        progress: whether to show progress bars of the toys; default in a terminal.
         on_failure: see ``init_pars``; all fits count alike.
         accept: as for :func:`jaxfit.hypotest`.
 
     Returns:
-        The limits, and CLs at all tested values; NaN for a limit that was not found.
+        The limits, and CLs at all tested values, with statistical errors if by toys; NaN for a limit that was not
+        found.
 
     Raises:
         InputError: no parameter of interest, or a fixed one; a bracket that does not enclose the limit, a confidence
@@ -87,7 +108,11 @@ def limit(
     lower[index], start[index] = max(lower[index], 0.0), max(start[index], 0.0)
     space, target = replace(space, lower=lower, start=start), 1.0 - confidence_level
 
-    ratios = Ratios(model, observed, space, index, 0.0, accept, maxiter=maxiter, goal=edm_goal(tolerance))
+    options: dict[str, Any] = {"maxiter": maxiter, "goal": edm_goal(tolerance)}
+    trials = None
+    if checked_calctype(calctype):
+        trials = Trials(model, space, np.array([index]), ntoys, seed, accept, executor, checkpoint, progress, options)
+    ratios = Ratios(model, observed, space, index, 0.0, accept, **options)
     first = _first_values(ratios, target, float(space.upper[index]))
     values, furthest = np.append(first, ends), _NOWHERE * float(first.max())
     for _ in range(maxsteps):
@@ -101,92 +126,39 @@ def limit(
         if not values.size:
             break
     limits = np.array([search.value if search.found else np.nan for search in searches])
+    order = np.argsort(tested)
+    found = Exclusions(limits, np.zeros(6), tested[order], cls[order], np.zeros_like(cls))
+    statuses = [ratios.statuses[i] for i in order]
+    if trials:
+        found = toy_limits(ratios, trials, limits, target)
+        latest = dict(zip(ratios.values, ratios.statuses, strict=True))
+        statuses = [latest[value] for value in found.values]
 
-    notes = ratios.remarks("qtilde")
-    missing = [f"{name} limit" for name, value in zip(LIMITS, limits, strict=True) if np.isnan(value)]
+    notes = [*ratios.remarks("qtilde"), *(trials.remarks if trials else ())]
+    missing = [f"{name} limit" for name, value in zip(LIMITS, found.limits, strict=True) if np.isnan(value)]
     if missing:
-        notes.append(f"not found in {maxsteps} steps, or for failed fits: {', '.join(missing)}")
+        notes.append(f"not found in {ROUNDS if trials else maxsteps} steps, or for failed fits: {', '.join(missing)}")
     if ratios.bestfit >= space.upper[index]:
         notes.append(f"the best fit of {space.names[index]} is on its upper bound: raise it with par_bounds")
-    order = np.argsort(tested)
     result = LimitResults(
-        observed_limit=float(limits[0]),
-        expected_limit=limits[1:],
-        observed_CLs=cls[order, 0],
-        expected_CLs=cls[order, 1:],
-        poi_values=tested[order],
+        observed_limit=float(found.limits[0]),
+        expected_limit=found.limits[1:],
+        observed_CLs=found.cls[:, 0],
+        expected_CLs=found.cls[:, 1:],
+        poi_values=found.values,
         confidence_level=confidence_level,
         name=space.names[index],
         bestfit=ratios.bestfit,
-        statuses=tuple(ratios.statuses[i] for i in order),
+        statuses=tuple(statuses),
         rescues=ratios.rescues,
         warnings=tuple(notes),
-    )
-    if notes:
-        report("; ".join(notes), result, on_failure)
-    return result
-
-
-def significance(
-    model: Model,
-    data: ObservedData,
-    *,
-    poi_name: str | None = None,
-    init_pars: Mapping[str, float] | Sequence[float] | None = None,
-    fix_pars: Mapping[str, bool | float] | Sequence[bool] | None = None,
-    par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
-    strategy: Literal[0, 1, 2] | None = None,
-    maxiter: int | None = None,
-    tolerance: float | None = None,
-    on_failure: Policy = "warn",
-    accept: Sequence[Status] = (),
-) -> SignificanceResults:
-    """Observed and expected significance of a positive signal, with the signature of ``cabinetry.fit.significance``.
-
-    The test statistic q0 and asymptotic formulae (arXiv:1007.1727); expected for a parameter of interest of 1.
-
-    Args:
-        model: a pyhf model with any interpolation codes and modifiers.
-        data: the observed events of every channel by name (safe: pyhf sorts channels), or pyhf's list with the
-            auxiliary data, as ``cabinetry.model_utils.model_and_data`` returns it.
-        poi_name: the parameter of interest, default the model's.
-        init_pars: as for :func:`jaxfit.fit`, as all further arguments.
-        fix_pars: see ``init_pars``.
-        par_bounds: see ``init_pars``.
-        strategy: accepted for cabinetry's sake, without meaning here.
-        maxiter: see ``init_pars``.
-        tolerance: see ``init_pars``.
-        on_failure: see ``init_pars``; all fits count alike.
-        accept: as for :func:`jaxfit.hypotest`.
-
-    Returns:
-        p-values and significances; NaN where a fit did not converge.
-
-    Raises:
-        InputError: no parameter of interest, or a fixed one, or anything :func:`jaxfit.fit` refuses.
-        FitError: a fit did not converge, with ``on_failure="raise"``.
-
-    Warns:
-        FitWarning: the same by default.
-    """
-    checked_policy(on_failure)
-    space, observed = parameter_space(model).override(init_pars, fix_pars, par_bounds), checked_data(model, data)
-    index = space.poi_index(poi_name)
-    ratios = Ratios(model, observed, space, index, 1.0, accept, maxiter=maxiter, goal=edm_goal(tolerance))
-    ratios.add(np.zeros(1))
-    statistic, asimov = ratios.statistics("q0")
-    found, expected = p_values("q0", statistic, asimov)
-    notes = ratios.remarks("q0")
-    result = SignificanceResults(
-        observed_p_value=float(found.CLsb[0]),
-        observed_significance=float(np.sqrt(statistic[0])),
-        expected_p_value=float(expected.CLsb[0, 2]),
-        expected_significance=float(np.sqrt(asimov[0])),
-        name=space.names[index],
-        bestfit=ratios.bestfit,
-        status=ratios.statuses[0],
-        rescues=ratios.rescues,
-        warnings=tuple(notes),
+        calctype=calctype,
+        ntoys=trials.ntoys if trials else 0,
+        left_out=trials.left_out if trials else {},
+        observed_limit_error=float(found.errors[0]),
+        expected_limit_error=found.errors[1:],
+        observed_CLs_error=found.cls_errors[:, 0],
+        expected_CLs_error=found.cls_errors[:, 1:],
     )
     if notes:
         report("; ".join(notes), result, on_failure)
