@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from cli.cases import files, model_and_data, run, steps
+from cli.cases import files, model_and_data, run, saved, steps
 
 import jaxfit
 from jaxfit.cli import fits
@@ -61,22 +61,19 @@ def test_verify(here, monkeypatch):
 
 
 def test_gof(here):
-    done = run("gof", "ws.json", "--output", "fit.json", "--figures", "figures")
+    done = run("gof", "ws.json", "--output", "gof.json", "--figures", "figures")
     assert done.exit_code == 0
-    result = jaxfit.load_results("fit.json")
+    found = jaxfit.load_results("gof.json")
+    assert done.stdout == f"{found}\n"
     model, data = model_and_data()
-    assert result.goodness_of_fit == jaxfit.fit(model, data, goodness_of_fit=True).goodness_of_fit
-    assert 0.0 < result.goodness_of_fit < 1.0
-    first, second = done.stdout.rstrip().split("\n")
-    assert first == str(result).split("\n")[0]
-    assert second == f"goodness of fit (saturated model): p-value {result.goodness_of_fit:.4f}"
+    assert found.p_value == pytest.approx(jaxfit.fit(model, data, goodness_of_fit=True).goodness_of_fit)
+    assert 0.0 < found.p_value < 1.0
     assert steps(done) == ["read", "model", "gof", "figures"]
-    assert files(here) == {"ws.json", "fit.json", "figures/data_mc_1_prefit.png", "figures/data_mc_1_postfit.png"}
+    assert files(here) == {"ws.json", "gof.json", "figures/data_mc_1_prefit.png", "figures/data_mc_1_postfit.png"}
 
 
-def test_gof_without_degrees_of_freedom(here, monkeypatch):
-    real = jaxfit.fit
-    monkeypatch.setattr(jaxfit, "fit", lambda *given, **how: replace(real(*given, **how), goodness_of_fit=float("nan")))
-    done = run("gof", "ws.json")
-    assert done.exit_code == 0
-    assert "(saturated model): no degrees of freedom" in done.stdout
+def test_gof_by_toys(here):
+    found = saved("gof", "ws.json", "--toys", "60", "--seed", "3", "--fix", "mu=0")
+    model, data = model_and_data()
+    expected = jaxfit.goodness_of_fit(model, data, calctype="toybased", ntoys=60, seed=3, fix_pars={"mu": 0.0})
+    assert (found.calctype, found.ntoys, found.p_value) == ("toybased", 60, expected.p_value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from pyhf import Model
 
 import jaxfit
+from jaxfit.cli.options import TOYS, by_toys
 from jaxfit.cli.runs import Answer, question
 from jaxfit.results import significant
 
@@ -38,20 +40,22 @@ def fit(model: Model, data: list[float], **settings: Any) -> Answer:
     return Answer(result, text, lambda plot: plot.fit_figures(model, data, result))
 
 
-@question(example="jaxfit gof workspace.json --figures figures")
-def gof(model: Model, data: list[float], **settings: Any) -> Answer:
+@question(TOYS, example="jaxfit gof workspace.json --toys 2000 --figures figures", solver=False, toys=True)
+def gof(model: Model, data: list[float], *, toys: int | None, **settings: Any) -> Answer:
     """Find the goodness of fit.
 
-    The p-value of the saturated model. Prints how the fit ended and the p-value. WORKSPACE.json can be - for the
+    -2 log(likelihood) of the best fit above that of the saturated model. Prints it and its p-value, by a chi-square
+    distribution or by toys. Figures are data and model before and after the fit. WORKSPACE.json can be - for the
     standard input.
     """
-    result = jaxfit.fit(model, data, goodness_of_fit=True, **settings)
-    found = f"p-value {result.goodness_of_fit:.4f}"
-    if math.isnan(result.goodness_of_fit):
-        found = "no degrees of freedom, as there are not more bins than free parameters without a constraint"
-    lines = [str(result).split("\n")[0], f"goodness of fit (saturated model): {found}"]
-    text = "\n".join(lines + [f"warning: {warning}" for warning in result.warnings])
-    return Answer(result, text, lambda plot: plot.prediction_figures(model, data, result))
+    result = jaxfit.goodness_of_fit(model, data, **by_toys(toys), **settings)
+
+    def drawings(plot: Any) -> dict[str, Callable[[], Any]]:
+        how = {name: settings[name] for name in ("fix_pars", "maxiter", "tolerance")}
+        figures: dict[str, Callable[[], Any]] = plot.prediction_figures(model, data, jaxfit.fit(model, data, **how))
+        return figures
+
+    return Answer(result, str(result), drawings, result.left_out.get("NOT_RUN", 0))
 
 
 def poi_line(model: Model, result: jaxfit.FitResults) -> str:

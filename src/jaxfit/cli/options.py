@@ -21,7 +21,7 @@ PROBABILITY = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 POI = click.Option(["--poi"], metavar="NAME", help="Parameter of interest, any.  [default: the measurement's]")
 
 TOYS = click.Option(["--toys"], type=click.IntRange(min=1), metavar="N",
-                    help="By N toys of each hypothesis.  [default: by asymptotic formulae]")  # fmt: skip
+                    help="Find p-values by N toys of each hypothesis.  [default: by asymptotic formulae]")  # fmt: skip
 
 
 def by_toys(number: int | None) -> dict[str, Any]:
