@@ -23,7 +23,7 @@ import numpy as np
 import pyhf
 
 import jaxfit
-from benchmarks import problems, questions
+from benchmarks import ensembles, problems, questions
 from benchmarks.timing import clocked, row, timed
 from jaxfit import Status
 from jaxfit.inference.fits import diagnosis_of
@@ -128,12 +128,13 @@ def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> No
 
 def main() -> None:
     """Parse the command line and print the table."""
+    tables: dict[str, Callable[[], None]] = {"questions": questions.report, "toys": ensembles.report}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "problem",
         nargs="*",
-        default=[*problems.NAMES, "questions"],
-        help="S G M L ttbar, workspace files, or questions (rankings, limits, ...)",
+        default=[*problems.NAMES, *tables],
+        help="S G M L ttbar, workspace files, questions (rankings, limits, ...), or toys",
     )
     parser.add_argument("--budget", type=float, default=600.0, help="seconds that MINUIT may take on one model")
     arguments = parser.parse_args()
@@ -147,8 +148,8 @@ def main() -> None:
     for name in arguments.problem:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", jaxfit.FitWarning)  # the status is in the table
-            if name == "questions":
-                questions.report()
+            if name in tables:
+                tables[name]()
                 continue
             report(name, *problems.model_and_data(name), arguments.budget)
 
