@@ -1,5 +1,8 @@
 """jaxfit hypotest, jaxfit limit and jaxfit significance."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cli.cases import NO_POI, assert_refused, files, model_and_data, run, saved, specification, steps, write
@@ -48,7 +51,24 @@ def test_settings_reach_the_limit(here, monkeypatch):
     options = ["--bracket", "0.1", "9", "--poi-tolerance", "0.2", "--confidence-level", "0.9", "--tolerance", "0.1"]
     assert run("limit", "ws.json", *options).exit_code == 0
     expected = {"bracket": (0.1, 9.0), "poi_tolerance": 0.2, "confidence_level": 0.9, "poi_name": "mu"}
-    assert given == {**expected, "fix_pars": {}, "tolerance": 0.1, "maxiter": None}
+    toys = {"seed": 0, "executor": None, "checkpoint": None, "progress": None}
+    assert given == {**expected, **toys, "fix_pars": {}, "tolerance": 0.1, "maxiter": None}
+
+
+@pytest.mark.parametrize("command", ["limit", "significance"])
+def test_toys_reach_limit_and_significance(here, monkeypatch, command):
+    given = {}
+    real = getattr(jaxfit, command)
+
+    def asked(model, data, *, calctype, ntoys, seed, checkpoint, **how):
+        given.update(calctype=calctype, ntoys=ntoys, seed=seed, checkpoint=checkpoint)
+        return replace(real(model, data, **how), left_out={"NOT_RUN": 5})
+
+    monkeypatch.setattr(jaxfit, command, asked)
+    done = run(command, "ws.json", "--toys", "300", "--seed", "8", "--checkpoint", "kept", "--quiet")
+    assert given == {"calctype": "toybased", "ntoys": 300, "seed": 8, "checkpoint": Path("kept")}
+    assert done.exit_code == 130
+    assert done.stderr == "jaxfit: interrupted, 5 toys are not done: the same command goes on from kept\n"
 
 
 def test_significance(here):

@@ -49,26 +49,29 @@ def hypotest(
                  help="Values between which the observed limit must lie.  [default: no need for them]"),
     click.Option(["--poi-tolerance"], type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True,
                  metavar="X", help="Largest error of a limit; it is at most a thousandth of the limit, too."),
+    TOYS,
     example="jaxfit limit workspace.json --poi mu --confidence-level 0.9",
     solver=False,
+    toys=True,
 )  # fmt: skip
-def limit(model: Model, data: list[float], *, poi: str | None, **settings: Any) -> Answer:
+def limit(model: Model, data: list[float], *, poi: str | None, toys: int | None, **settings: Any) -> Answer:
     """Find upper limits by CLs.
 
-    Observed and expected limits on the parameter of interest, by asymptotic formulae and the test statistic q-tilde
-    (arXiv:1007.1727). Prints the limits; --output has all tested values. WORKSPACE.json can be - for the standard
-    input.
+    Observed and expected limits on the parameter of interest, with the test statistic q-tilde (arXiv:1007.1727). Prints
+    the limits; --output has all tested values. WORKSPACE.json can be - for the standard input.
     """
-    result = jaxfit.limit(model, data, poi_name=poi_of(model, poi), **settings)
-    return Answer(result, str(result), lambda plot: plot.limit_figures(result))
+    result = jaxfit.limit(model, data, poi_name=poi_of(model, poi), **by_toys(toys), **settings)
+    return Answer(result, str(result), lambda plot: plot.limit_figures(result), result.left_out.get("NOT_RUN", 0))
 
 
-@question(POI, example="jaxfit significance workspace.json --poi mu", solver=False, figures=False)
-def significance(model: Model, data: list[float], *, poi: str | None, **settings: Any) -> Answer:
+@question(
+    POI, TOYS, example="jaxfit significance workspace.json --poi mu", solver=False, figures=False, toys=True
+)  # fmt: skip
+def significance(model: Model, data: list[float], *, poi: str | None, toys: int | None, **settings: Any) -> Answer:
     """Find the significance of a signal.
 
-    Observed, and expected for a parameter of interest of 1, by asymptotic formulae and the test statistic q0
-    (arXiv:1007.1727). Prints significances and p-values. WORKSPACE.json can be - for the standard input.
+    Observed, and expected for a parameter of interest of 1, with the test statistic q0 (arXiv:1007.1727). Prints
+    significances and p-values. WORKSPACE.json can be - for the standard input.
     """
-    result = jaxfit.significance(model, data, poi_name=poi_of(model, poi), **settings)
-    return Answer(result, str(result))
+    result = jaxfit.significance(model, data, poi_name=poi_of(model, poi), **by_toys(toys), **settings)
+    return Answer(result, str(result), undone=result.left_out.get("NOT_RUN", 0))
