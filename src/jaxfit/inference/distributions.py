@@ -7,7 +7,7 @@ least the observed one; expected values are percentiles of the p-values of the b
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.special import ndtr
@@ -23,6 +23,8 @@ TIES = 1e-7  # of a test statistic: values that differ by less are equal, but fo
 _PERCENTILES = 100.0 * ndtr(np.arange(-2.0, 3.0))
 _BOOTSTRAPS = 100
 
+_Samples: TypeAlias = tuple[NumpyArray, NumpyArray]
+
 
 class Tails(NamedTuple):
     """p-values of some tested values and their statistical errors, and how many toys they are made of."""
@@ -32,6 +34,7 @@ class Tails(NamedTuple):
     expected: PValues  # points 5
     expected_error: PValues
     used: NumpyArray  # points, of the tested and of the background's hypothesis
+    resampled: NumpyArray  # points bootstraps 6, CLs: observed and expected; the background's toys are common to points
 
     def attributes(self, shape: tuple[int, ...]) -> dict[str, NumpyArray]:
         """By their names in :class:`jaxfit.HypotestResults`, for points of this shape."""
@@ -51,7 +54,7 @@ class Tails(NamedTuple):
 def exact_tails(observed: PValues, expected: PValues) -> Tails:
     """Without toys there are no statistical errors."""
     zeros = [PValues(*(np.zeros_like(value) for value in values)) for values in (observed, expected)]
-    return Tails(observed, zeros[0], expected, zeros[1], np.zeros((*observed.CLs.shape, 2)))
+    return Tails(observed, zeros[0], expected, zeros[1], np.zeros((*observed.CLs.shape, 2)), np.zeros(0))
 
 
 def toy_tails(ratios: Ratios, trials: Trials, test_stat: str, values: NumpyArray) -> Tails:
@@ -64,18 +67,21 @@ def toy_tails(ratios: Ratios, trials: Trials, test_stat: str, values: NumpyArray
     background = np.zeros((0, len(values)))
     if np.isfinite(ratios.background).all():
         background = _statistics(trials.run(ratios.background, values[:, None], Label.BACKGROUND), test_stat, values)
+    everywhere = _bootstraps(derived_seed(trials.seed, Label.BOOTSTRAP), trials.ntoys)
     tests, used = [], []
     for k, value in enumerate(values):
         signal = np.zeros((0, 1))
         if np.isfinite(parameters[k]).all():
             toys = trials.run(parameters[k], np.array([[value]]), Label.TESTED_VALUE, value)
             signal = _statistics(toys, test_stat, np.array([value]))
-        own, other = (column[np.isfinite(column)] for column in (signal[:, 0], background[:, k]))
-        rng = np.random.default_rng(derived_seed(trials.seed, Label.BOOTSTRAP, value))
-        tests.append(_test(own, other, observed[k], test_stat in ("q", "qtilde"), rng))
-        used.append([own.size, other.size])
-    found, error, expected, expected_error = (PValues(*np.stack(part, axis=1)) for part in zip(*tests, strict=True))
-    return Tails(found, error, expected, expected_error, np.array(used, dtype=float))
+        own, known = signal[np.isfinite(signal)], np.isfinite(background[:, k])
+        weights = _bootstraps(derived_seed(trials.seed, Label.BOOTSTRAP, value), own.size), everywhere[:, known]
+        samples, ratio = (own, background[known, k]), test_stat in ("q", "qtilde")
+        tests.append((*_observed(samples, observed[k], ratio), *_expected(samples, weights, observed[k], ratio)))
+        used.append([own.size, known.sum()])
+    *parts, resampled = (np.stack(part) for part in zip(*tests, strict=True))
+    found, error, expected, expected_error = (PValues(*np.moveaxis(part, 1, 0)) for part in parts)
+    return Tails(found, error, expected, expected_error, np.array(used, dtype=float), resampled)
 
 
 def _statistics(toys: Ensemble, test_stat: str, values: NumpyArray) -> NumpyArray:
@@ -100,39 +106,56 @@ def binomial_error(number: int, total: int) -> float:
     return float(np.sqrt(passed * failed / (passed + failed + 1.0)) / (passed + failed))
 
 
-def _test(
-    signal: NumpyArray, background: NumpyArray, observed: float, ratio: bool, rng: np.random.Generator
-) -> tuple[NumpyArray, ...]:
-    """Observed CLsb, CLb and CLs, their errors, expected ones and their errors."""
-    (CLsb, CLsb_error), (CLb, CLb_error) = fraction(signal, observed), fraction(background, observed)
+def _bootstraps(seed: int, number: int) -> NumpyArray:
+    """How often each toy is in each bootstrap (bootstraps, toys)."""
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(number, size=number) for _ in range(_BOOTSTRAPS if number else 0))
+    counts = [np.bincount(toys, minlength=number).astype(np.uint8) for toys in drawn]
+    return np.array(counts, dtype=np.uint8).reshape(_BOOTSTRAPS, number)
+
+
+def _observed(samples: _Samples, statistic: float, ratio: bool) -> tuple[NumpyArray, NumpyArray]:
+    """CLsb, CLb and CLs, and their errors."""
+    (CLsb, CLsb_error), (CLb, CLb_error) = (fraction(own, statistic) for own in samples)
     CLs, CLs_error = CLsb, CLsb_error
     if ratio:
         CLs = CLsb / CLb if CLb > 0 else np.nan
-        CLs_error = np.hypot(CLsb_error, CLs * CLb_error) / CLb if CLb > 0 else np.nan
-    nothing = (np.full((3, 5), np.nan),) * 2
-    expected = _expected(signal, background, ratio, rng) if signal.size and background.size else nothing
-    return np.array([CLsb, CLb, CLs]), np.array([CLsb_error, CLb_error, CLs_error]), *expected
+        CLs_error = float(np.hypot(CLsb_error, CLs * CLb_error)) / CLb if CLb > 0 else np.nan
+    return np.array([CLsb, CLb, CLs]), np.array([CLsb_error, CLb_error, CLs_error])
 
 
 def _expected(
-    signal: NumpyArray, background: NumpyArray, ratio: bool, rng: np.random.Generator
-) -> tuple[NumpyArray, NumpyArray]:
-    """Percentiles of the p-values of the background's toys; their standard deviations over bootstraps of all toys."""
-    samples = np.sort(signal), np.sort(background)
-    first = [np.searchsorted(own, samples[1] - TIES) for own in samples]
+    samples: _Samples, weights: _Samples, statistic: float, ratio: bool
+) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
+    """Percentiles of CLsb, CLb and CLs of the background's toys, their errors, and CLs of all bootstraps.
 
-    def band(weights: list[NumpyArray]) -> NumpyArray:
-        toys = np.repeat(np.arange(len(background)), weights[1])
-        tails = [np.append(np.cumsum(weight[::-1])[::-1], 0) / len(weight) for weight in weights]
+    Args:
+        samples: the test statistic of toys of the tested and of the background's hypothesis.
+        weights: how often each of these is in each bootstrap.
+        statistic: of the data, for CLs of the bootstraps.
+        ratio: whether CLs is one, or CLsb.
+    """
+    if not all(own.size for own in samples):
+        nothing = np.full((3, 5), np.nan)
+        return nothing, nothing, np.full((_BOOTSTRAPS, 6), np.nan)
+    orders = [np.argsort(own) for own in samples]
+    background = samples[1][orders[1]]
+    at = np.append(background, statistic) - TIES
+    first = [np.searchsorted(own[order], at) for own, order in zip(samples, orders, strict=True)]
+
+    def curves(*counts: NumpyArray) -> NumpyArray:
+        """All three of the data and of the percentiles (3, 6), each toy counted several times."""
+        tails = [np.append(np.cumsum(own[::-1], dtype=int)[::-1], 0) / own.sum() for own in counts]
+        toys = np.append(-1, np.repeat(np.arange(background.size), counts[1]))  # the data are last
         CLsb, CLb = (tail[start[toys]] for tail, start in zip(tails, first, strict=True))
-        return np.asarray(np.percentile([CLsb, CLb, CLsb / CLb if ratio else CLsb], _PERCENTILES, axis=1).T)
+        CLs = np.divide(CLsb, CLb, out=np.full_like(CLsb, np.nan), where=CLb > 0) if ratio else CLsb
+        values = np.stack([CLsb, CLb, CLs])
+        return np.column_stack([values[:, 0], np.percentile(values[:, 1:], _PERCENTILES, axis=1).T])
 
-    found = band([np.ones(len(own), dtype=int) for own in samples])
-    bootstraps = [
-        band([np.bincount(rng.integers(len(own), size=len(own)), minlength=len(own)) for own in samples])
-        for _ in range(_BOOTSTRAPS)
-    ]
+    found = curves(*(np.ones(own.size, dtype=int) for own in samples))[:, 1:]
+    pairs = zip(*(own[:, order] for own, order in zip(weights, orders, strict=True)), strict=True)
+    resampled = np.array([curves(*pair) for pair in pairs])
     # where no toy passes, none does in any bootstrap
-    one, other = (binomial_error(0, len(own)) for own in samples)
-    least = [np.full(5, one), np.full(5, other), one / found[1] if ratio else np.full(5, one)]
-    return found, np.maximum(np.std(bootstraps, axis=0), least)
+    one, other = (binomial_error(0, own.size) for own in samples)
+    least = np.stack([np.full(5, one), np.full(5, other), one / found[1] if ratio else np.full(5, one)])
+    return found, np.maximum(np.std(resampled[:, :, 1:], axis=0), least), resampled[:, 2]

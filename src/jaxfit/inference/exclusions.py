@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri
 
-from jaxfit.inference.distributions import Tails, toy_tails
+from jaxfit.inference.distributions import toy_tails
 from jaxfit.inference.ratios import Ratios
 from jaxfit.inference.trials import Trials
 from jaxfit.typing import NumpyArray
 
-__all__ = ["ROUNDS", "Exclusions", "toy_limits"]
+__all__ = ["Exclusions", "toy_limits"]
 
-ROUNDS = 10  # of tests, each of up to six values
+_ROUNDS = 10  # of tests
 _SAME = 0.05  # relative distance of values that are not worth a test each
-_CLOSE = 0.25  # relative distance of the tested values between which a limit is interpolated
+_BESIDE = 0.1  # relative distance from a limit at which tests are wanted, below and above
+_WINDOWS = (0.25, 0.5, 1.0)  # relative distances from a limit within which tests determine it: the first that do
+_STEPS = 3  # of the window towards the limit
 _FURTHER = 1.5  # times the largest value so far, where a search goes next
-_INSIDE = 0.2  # of such a distance: a further value is not closer to its ends
 
 
 class Exclusions(NamedTuple):
@@ -30,16 +32,11 @@ class Exclusions(NamedTuple):
     cls_errors: NumpyArray
 
 
-class _Crossing(NamedTuple):
-    """Where a curve falls below its target: ``close`` if the tested values next to it are close enough."""
-
-    value: float
-    error: float
-    close: bool
-
-
 def toy_limits(ratios: Ratios, trials: Trials, around: NumpyArray, target: float) -> Exclusions:
-    """Limits by toys, CLs being interpolated in its logarithm.
+    """Limits by toys: where the straight line through CLs of nearby tests falls below the target.
+
+    Lines are fitted to the number of standard deviations that CLs stands for, which is almost linear in the tested
+    value. Errors are the standard deviation of limits over bootstraps of all toys.
 
     Args:
         ratios: whose fits give the parameters that toys are drawn from.
@@ -50,54 +47,79 @@ def toy_limits(ratios: Ratios, trials: Trials, around: NumpyArray, target: float
     Returns:
         The limits, NaN where not found; the values in increasing order.
     """
-    values = cls = errors = np.zeros(0)
-    new, crossings = _apart(around[np.isfinite(around)], values), []
-    for _ in range(ROUNDS):
+    limits, spread = np.full(6, np.nan), np.full(6, np.nan)
+    tests: list[tuple[NumpyArray, ...]] = []
+    values, cls, errors = np.zeros(0), np.zeros((0, 6)), np.zeros((0, 6))
+    new = _apart(around[np.isfinite(around)], values)
+    for _ in range(_ROUNDS):
         if not new.size:
             break
         ratios.add(new)
-        found, found_errors = _curves(toy_tails(ratios, trials, "qtilde", new))
-        order = np.argsort(np.append(values, new))
-        values = np.append(values, new)[order]
-        cls, errors = (np.concatenate([a.reshape(-1, 6), b])[order] for a, b in ((cls, found), (errors, found_errors)))
-        crossings = [_crossing(values, cls[:, k], errors[:, k], target, trials.ntoys) for k in range(6)]
-        wanted = np.array([crossing.value for crossing in crossings if not crossing.close])
+        tails = toy_tails(ratios, trials, "qtilde", new)
+        found = np.column_stack([tails.observed.CLs, tails.expected.CLs])
+        found_errors = np.column_stack([tails.observed_error.CLs, tails.expected_error.CLs])
+        tests += zip(new, found, found_errors, tails.resampled, strict=True)
+        tests.sort(key=lambda test: float(test[0]))
+        values, cls, errors, resampled = (np.array(part) for part in zip(*tests, strict=True))
+        least = 0.5 / trials.ntoys  # half a toy
+        centers = np.array([_rough(values, np.maximum(curve, least), target) for curve in cls.T])
+        for k in range(6):
+            curves = np.clip(np.column_stack([cls[:, k], resampled[:, :, k]]), least, 1.0 - least)
+            limits[k], spread[k] = _limit(values, curves, errors[:, k], centers[k], target)
+        centers = np.where(np.isfinite(limits), limits, centers)
+        wanted = np.concatenate([centers, (1.0 - _BESIDE) * centers, (1.0 + _BESIDE) * centers])
         new = _apart(wanted[np.isfinite(wanted)], values)
-    known = [(c.value, c.error) if c.close else (np.nan, np.nan) for c in crossings] or [(np.nan, np.nan)] * 6
-    limits, limit_errors = np.array(known).T
-    return Exclusions(limits, limit_errors, values, cls.reshape(-1, 6), errors.reshape(-1, 6))
-
-
-def _curves(tails: Tails) -> tuple[NumpyArray, NumpyArray]:
-    """CLs and its errors: the observed one, and the five expected ones."""
-    observed, expected = np.column_stack([tails.observed.CLs, tails.expected.CLs]), tails.expected_error.CLs
-    return observed, np.column_stack([tails.observed_error.CLs, expected])
+    return Exclusions(limits, spread, values, cls, errors)
 
 
 def _apart(wanted: NumpyArray, tested: NumpyArray) -> NumpyArray:
-    """Values that are close neither to each other nor to tested ones."""
+    """Values that are close neither to tested ones nor to each other; the first ones are preferred."""
     chosen: list[float] = []
-    for value in np.sort(wanted):
+    for value in wanted:
         if value > 0 and all(abs(value - other) > _SAME * value for other in (*chosen, *tested)):
             chosen.append(float(value))
     return np.array(chosen)
 
 
-def _crossing(values: NumpyArray, cls: NumpyArray, errors: NumpyArray, target: float, ntoys: int) -> _Crossing:
-    """The last value at which the target is crossed, for CLs of 1 at 0 and linear log CLs between tested values."""
+def _rough(values: NumpyArray, cls: NumpyArray, target: float) -> float:
+    """Where the target is crossed last, for CLs of 1 at 0 and linear log CLs; beyond all values if it is not."""
     good = np.isfinite(cls)
     if not good.any():
-        return _Crossing(np.nan, np.nan, close=False)
-    values, errors = np.append(0.0, values[good]), np.append(0.0, errors[good])
-    cls = np.append(1.0, np.maximum(cls[good], 0.5 / ntoys))  # less than one toy
-    last = int(np.flatnonzero(cls > target)[-1])
+        return float("nan")
+    values, logs = np.append(0.0, values[good]), np.log(np.append(1.0, cls[good]) / target)
+    last = int(np.flatnonzero(logs > 0)[-1])
     if last == len(values) - 1:
-        return _Crossing(_FURTHER * values[last], np.nan, close=False)
-    (low, high), logs = values[last : last + 2], np.log(cls[last : last + 2] / target)
-    fraction = logs[0] / (logs[0] - logs[1])
-    value = low + fraction * (high - low)
-    weights = np.array([1.0 - fraction, fraction]) * errors[last : last + 2] / cls[last : last + 2]
-    error = float(np.hypot(*weights)) * (high - low) / (logs[0] - logs[1])
-    if high - low <= _CLOSE * high:
-        return _Crossing(float(value), error, close=True)
-    return _Crossing(float(np.clip(fraction, _INSIDE, 1.0 - _INSIDE) * (high - low) + low), np.nan, close=False)
+        return float(_FURTHER * values[last])
+    fraction = logs[last] / (logs[last] - logs[last + 1])
+    return float(values[last] + fraction * (values[last + 1] - values[last]))
+
+
+def _limit(
+    values: NumpyArray, curves: NumpyArray, errors: NumpyArray, center: float, target: float
+) -> tuple[float, float]:
+    """Where the line through the first of the curves (points, curves) crosses the target, and the spread of the others.
+
+    NaN without tests on both sides, or if no line falls.
+    """
+    for window in _WINDOWS:
+        found = np.array([center])
+        for _ in range(_STEPS):
+            found = _crossings(values, curves, errors, found[0], window * found[0], target)
+        if np.isfinite(found[0]):
+            low, high = np.nanpercentile(found[1:], [15.87, 84.13])
+            return float(found[0]), float(high - low) / 2.0
+    return float("nan"), float("nan")
+
+
+def _crossings(
+    values: NumpyArray, curves: NumpyArray, errors: NumpyArray, center: float, reach: float, target: float
+) -> NumpyArray:
+    """Where lines through the values within reach cross the target, one for each curve; NaN if one does not fall."""
+    near = np.isfinite(curves).all(axis=1) & (np.abs(values - center) <= reach)
+    if np.unique(np.sign(values[near] - center)).size < 2:
+        return np.full(curves.shape[1], np.nan)
+    y = ndtri(curves[near])
+    weights = np.exp(-0.5 * y[:, 0] ** 2) / np.sqrt(2.0 * np.pi) / errors[near]
+    slopes, heights = np.polyfit(values[near] - center, y, 1, w=weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(slopes < 0, center + (ndtri(target) - heights) / slopes, np.nan)

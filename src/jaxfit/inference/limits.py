@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 from jaxfit.errors import InputError
 from jaxfit.inference.asymptotics import p_values
 from jaxfit.inference.campaigns import Workers
-from jaxfit.inference.exclusions import ROUNDS, Exclusions, toy_limits
+from jaxfit.inference.exclusions import Exclusions, toy_limits
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import Ratios
 from jaxfit.inference.trials import Trials, checked_calctype
@@ -137,7 +137,8 @@ def limit(
     notes = [*ratios.remarks("qtilde"), *(trials.remarks if trials else ())]
     missing = [f"{name} limit" for name, value in zip(LIMITS, found.limits, strict=True) if np.isnan(value)]
     if missing:
-        notes.append(f"not found in {ROUNDS if trials else maxsteps} steps, or for failed fits: {', '.join(missing)}")
+        why = f"with {ntoys} toys" if trials else f"in {maxsteps} steps"
+        notes.append(f"not found {why}, or for failed fits: {', '.join(missing)}")
     if ratios.bestfit >= space.upper[index]:
         notes.append(f"the best fit of {space.names[index]} is on its upper bound: raise it with par_bounds")
     result = LimitResults(
