@@ -59,7 +59,7 @@ def by_minuit(model, data):
 @pytest.mark.parametrize(
     ("problem", "tolerance"),
     [
-        # 126 parameters. pyhf itself with SLSQP, as it was published, is 5e-6 away today; with MINUIT it is 7e-6 away at
+        # 126 parameters. pyhf itself with SLSQP, as it was published, is 5e-6 away today; with MINUIT 7e-6 at
         # strategy 0 and 3e-5 at strategy 1: that is where they stop above the minima.
         (f"atlas_1Lbb_2020__{POINT}", 1e-5),
         # Three parameters. pyhf is 5e-8 away with SLSQP, 6e-11 with MINUIT.
