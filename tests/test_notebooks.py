@@ -36,6 +36,24 @@ EXPECTED = {
         },
         7,
     ),
+    # what toys say may change a little with the version of JAX, whose random numbers it depends on
+    "toys.ipynb": (
+        {
+            "bestfit": 1.1305924,
+            "uncertainty": 0.8503491,
+            "at_bound": pytest.approx(0.375, abs=0.03),
+            "coverage": pytest.approx(0.875, abs=0.02),
+            "beyond": pytest.approx(0.049, abs=0.013),
+            "low": pytest.approx(0.168, abs=0.1),
+            "high": pytest.approx(2.89, abs=0.15),
+            "asymptotic_high": 2.7940477,
+            "without_signal": pytest.approx(0.063, abs=0.03),
+            "cls": pytest.approx(0.219, abs=0.055),
+            "cls_error": pytest.approx(0.0138, abs=0.002),
+            "asymptotic_cls": 0.1935188,
+        },
+        4,
+    ),
 }
 SLOW = ["inference.ipynb"]
 
@@ -80,7 +98,9 @@ def test_runs_and_finds_the_expected(name, tmp_path):
     client = NotebookClient(content, kernel_manager_class=ThisInterpreter, timeout=240, resources=resources)
     client.execute(env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "module://matplotlib_inline.backend_inline"})
     found = json.loads(content.cells[-1].outputs[0].text)
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert found == {
+        name: pytest.approx(value, rel=1e-5) if isinstance(value, float) else value for name, value in expected.items()
+    }
     assert list(tmp_path.iterdir()) == []  # what it makes does not stay beside it
     figures = [
         output for cell in content.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})

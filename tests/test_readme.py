@@ -12,7 +12,7 @@ import pytest
 
 import jaxfit
 from jaxfit import cli
-from jaxfit.plot import impact_chart, likelihood_contours
+from jaxfit.plot import impact_chart, likelihood_contours, pull_histogram
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -51,9 +51,9 @@ def backend():
 def test_python(tmp_path, monkeypatch, backend):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 11
     names = {"workspace": workspace(), "impact_chart": impact_chart, "likelihood_contours": likelihood_contours}
-    names |= {"pyhf": pyhf}
+    names |= {"pull_histogram": pull_histogram, "pyhf": pyhf}
     for block in blocks:
         exec(block, names)
         plt.close("all")
@@ -62,6 +62,9 @@ def test_python(tmp_path, monkeypatch, backend):
     assert np.sqrt(sum(part**2 for part in names["impacts"].global_parts.values())) == pytest.approx(sigma)
     assert names["cls"] == pytest.approx(jaxfit.hypotest(1.0, names["data"], names["model"]).CLs_obs, abs=1e-6)
     assert jaxfit.load_results("fit.json").goodness_of_fit > 0.0
+    assert len(jaxfit.load_results("toys.npz")) == len(names["statistic"]) == 200
+    ((low, high),) = names["belt"].intervals
+    assert low < result.bestfit[result.labels.index("ttbar_norm")] < high
     files = {"pulls", "correlation_matrix", "ranking", "scan_ttbar_norm", "limit", "SR_postfit", "CR_postfit"}
     assert {path.stem for path in Path("figures").iterdir()} == files
 
@@ -72,7 +75,7 @@ def test_commands():
     for name, *arguments in commands:
         cli.main.commands[name].make_context(name, arguments)  # raises for what is no argument of the command
     (listed,) = re.findall(r"There is a command for every question: (.*?)\.", README, flags=re.DOTALL)
-    assert set(re.findall(r"`(\w+)`", listed)) == cli.main.commands.keys() - {"demo"}
+    assert set(re.findall(r"`([\w-]+)`", listed)) == cli.main.commands.keys() - {"demo"}
 
 
 def test_statuses():

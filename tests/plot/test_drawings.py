@@ -1,5 +1,7 @@
 """What is drawn of every result, under names that a model cannot choose."""
 
+from dataclasses import replace
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -100,6 +102,17 @@ def test_intervals_of_a_large_model_are_without_gammas(monkeypatch):
 def test_limit_names_its_parameter():
     axes = plot.limit_figures(limit_result())["limit.png"]().axes[0]
     assert axes.get_xlabel() == r"mu\$"
+    assert (axes.get_title(), axes.containers) == ("", [])
+
+
+def test_limit_by_toys_has_errors():
+    errors = np.array([0.05, 0.03, 0.01])
+    result = replace(limit_result(), calctype="toybased", ntoys=400, observed_CLs_error=errors)
+    axes = plot.limit_figures(result)["limit.png"]().axes[0]
+    _, _, (vertical,) = axes.containers[0]
+    ends = [segment[:, 1].tolist() for segment in vertical.get_segments()]
+    np.testing.assert_allclose(ends, np.column_stack([result.observed_CLs - errors, result.observed_CLs + errors]))
+    assert axes.get_title() == "400 toys of each hypothesis at every value"
 
 
 def test_all_other_figures_are_saved(tmp_path):

@@ -170,7 +170,13 @@ def limit_figures(limit: LimitResults) -> Drawings:
 
     def draw() -> Figure:
         figure: Figure = _visualize.limit(limit, **_ONLY_DRAW)
-        figure.axes[0].set_xlabel(limit.name.replace("$", r"\$"))
+        axes = figure.axes[0]
+        axes.set_xlabel(limit.name.replace("$", r"\$"))
+        if limit.ntoys:
+            axes.errorbar(
+                limit.poi_values, limit.observed_CLs, yerr=limit.observed_CLs_error, fmt="none", ecolor="k", capsize=4
+            )
+            axes.set_title(f"{limit.ntoys} toys of each hypothesis at every value", fontsize="medium")
         return figure
 
     return {"limit.png": draw}
