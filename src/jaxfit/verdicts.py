@@ -89,7 +89,7 @@ class HypotestResults(Results, kind="hypotest"):
         return f"HypotestResults({self.test_stat}, {self.name!r}, {len(self.statuses)} points, {failed} not converged)"
 
     def __str__(self) -> str:
-        """The points, one a line."""
+        """The points, one a line; below each, if by toys, the statistical errors."""
         value = "CLs" if self.test_stat in ("qtilde", "q") else "p"
         titles = (self.name, self.test_stat, value, *(f"{value}({n:+d})" if n else f"{value}(0)" for n in range(-2, 3)))
         lines = ["".join(f"{title:>12}" for title in titles)]
@@ -98,6 +98,12 @@ class HypotestResults(Results, kind="hypotest"):
         )
         for row, status in zip(columns, self.statuses, strict=True):
             lines.append("".join(f"{number:>12.5g}" for number in row) + _unless_converged(status))
+            if self.ntoys:
+                point = len(lines) // 2 - 1
+                errors = (np.ravel(self.CLs_obs_error)[point], *self.CLs_exp_error.reshape(-1, 5)[point])
+                lines.append(f"{'+-':>24}" + "".join(f"{error:>12.2g}" for error in errors))
+        if self.ntoys:
+            lines.append(f"{self.ntoys} toys of each hypothesis")
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 
 

@@ -99,7 +99,8 @@ def significance(
     significances, spread = np.sqrt([statistic[0], asimov[0]]), np.zeros(2)
     if trials:
         significances = np.where(np.isnan(p), np.nan, np.maximum(-ndtri(p), 0.0))
-        spread = np.where(p > 0, error / (np.exp(-0.5 * significances**2) / np.sqrt(2.0 * np.pi)), np.inf)
+        density = np.exp(-0.5 * significances**2) / np.sqrt(2.0 * np.pi)
+        spread = np.divide(error, density, out=np.full(2, np.inf), where=~(p == 0))
         notes += _too_few(p, trials)
     result = SignificanceResults(
         observed_p_value=float(p[0]),
