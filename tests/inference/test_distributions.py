@@ -10,7 +10,7 @@ from scipy.stats import poisson
 import jaxfit
 from jaxfit import FitError, FitWarning, InputError, Status
 from jaxfit.inference import trials
-from jaxfit.inference.distributions import _bootstraps, _expected, _observed, binomial_error, fraction
+from jaxfit.inference.distributions import _expected, _observed, binomial_error, bootstraps, fraction
 
 NTOYS = 2000
 SETTINGS = {"calctype": "toybased", "ntoys": NTOYS, "progress": False}
@@ -27,6 +27,21 @@ def model():
 def tested(model):
     """qtilde of two values, for two events."""
     return jaxfit.hypotest([1.5, 4.0], [2.0], model, **SETTINGS)
+
+
+def weights_of(*sizes):
+    return list(bootstraps((1, 2), tuple(np.ones(size, dtype=bool) for size in sizes)))
+
+
+def test_a_bootstrap_has_as_many_toys_as_there_are():
+    known = np.arange(300) % 3 > 0
+    pairs = list(bootstraps((1, 2), (np.ones(200, dtype=bool), known)))
+    assert [one.sum() for one, _ in pairs] == [200] * len(pairs)
+    assert np.mean([other.sum() for _, other in pairs]) == pytest.approx(200, abs=5)
+    assert len({tuple(other) for _, other in pairs}) == len(pairs)
+    # a toy is drawn as often whichever others are known
+    everything = next(bootstraps((1, 2), (known, np.ones(300, dtype=bool))))[1]
+    np.testing.assert_array_equal(pairs[0][1], everything[known])
 
 
 def test_a_fraction_counts_ties():
@@ -51,7 +66,7 @@ def test_p_values_of_samples_are_pyhfs(ratio):
     # ToyCalculator.expected_pvalues, which fails with numpy 2
     expected = np.percentile(rows, [2.27501319, 15.86552539, 50.0, 84.13447461, 97.72498681], axis=0).T
     columns = [0, 1, 2] if ratio else [0, 1, 0]
-    found = _expected((signal, background), tuple(_bootstraps(1, len(s)) for s in (signal, background)), 2.0, ratio)
+    found = _expected((signal, background), weights_of(300, 200), 2.0, ratio)
     np.testing.assert_allclose(found[0], expected[columns], rtol=1e-6)
     np.testing.assert_allclose(_observed((signal, background), 2.0, ratio)[0], np.array(pvalues(2.0, *known))[columns])
 
@@ -60,12 +75,10 @@ def test_errors_are_those_of_repeated_ensembles():
     """Bootstraps against 300 independent pairs of ensembles; the data lie at a fixed value of the statistic."""
     rng = np.random.default_rng(2)
     pairs = [(rng.chisquare(1, 1000), rng.noncentral_chisquare(1, 4.0, 1000)) for _ in range(300)]
-    weights = _bootstraps(1, 1000), _bootstraps(2, 1000)
-    few = tuple(own[:2] for own in weights)
     observed = [_observed(pair, 2.0, True) for pair in pairs]
     np.testing.assert_allclose(observed[0][1], np.std([values for values, _ in observed], axis=0), rtol=0.15)
-    expected = np.array([_expected(pair, few, 2.0, True)[0] for pair in pairs])
-    errors = np.mean([_expected(pair, weights, 2.0, True)[1] for pair in pairs[:10]], axis=0)
+    expected = np.array([_expected(pair, weights_of(1000, 1000)[:2], 2.0, True)[0] for pair in pairs])
+    errors = np.mean([_expected(pair, weights_of(1000, 1000), 2.0, True)[1] for pair in pairs[:10]], axis=0)
     spread = np.std(expected, axis=0)
     np.testing.assert_allclose(errors[[0, 2], 1:], spread[[0, 2], 1:], rtol=0.25)
 
@@ -172,6 +185,17 @@ def test_a_checkpoint_is_not_done_again(monkeypatch, model, tested, tmp_path):
         np.testing.assert_array_equal(result.CLs_exp, tested.CLs_exp)
 
 
+def test_cls_without_toys_of_the_background_has_no_value(model):
+    """A deficit that no toy of 25 expected events has."""
+    many = countings.counting(background=25.0)
+    with pytest.warns(FitWarning, match="CLs has no value at mu = 1, 2, where no toy of the background"):
+        result = jaxfit.hypotest([1.0, 2.0], [2.0], many, **SETTINGS)
+    assert result.CLb_obs.tolist() == [0.0, 0.0]
+    assert np.isnan(result.CLs_obs).all()
+    assert np.isfinite(result.CLs_exp).all()
+    assert jaxfit.hypotest(1.0, [2.0], many, test_stat="ttilde", **SETTINGS).warnings == ()
+
+
 def test_a_statistic_of_failed_fits_has_no_p_value(model):
     with pytest.warns(FitWarning):
         result = jaxfit.hypotest(4.0, [2.0], model, maxiter=1, **SETTINGS)
@@ -186,6 +210,7 @@ def test_a_statistic_of_failed_fits_has_no_p_value(model):
         ({"ntoys": 10.0}, "ntoys is 10.0, expected a whole number"),
         ({"seed": -1}, "seed is -1, expected a whole number of at least 0"),
         ({"calctype": "toys"}, "unknown calctype 'toys'"),
+        ({"calc_base_dist": "clipped_normal"}, "calc_base_dist is 'clipped_normal', which is for asymptotic"),
         ({"checkpoint": "/dev/null/toys"}, "checkpoint /dev/null/toys"),
     ],
 )

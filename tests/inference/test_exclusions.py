@@ -10,7 +10,7 @@ import jaxfit
 from jaxfit import FitWarning, InputError, Status
 from jaxfit.inference import trials
 
-NTOYS = 4000
+NTOYS = 2000
 SETTINGS = {"calctype": "toybased", "ntoys": NTOYS, "progress": False}
 
 
@@ -43,7 +43,7 @@ def test_limits_of_a_counting_experiment_are_exact(result):
     numbers = poisson.ppf([0.02275, 0.15866, 0.5, 0.84134, 0.97725], 3.0)
     exact = [exact_limit(n) for n in (2, *numbers)]
     np.testing.assert_array_less(np.abs(limits_of(result) - exact), 4.0 * errors_of(result))
-    assert (errors_of(result) < 0.06 * limits_of(result)).all()
+    assert (errors_of(result) < 0.1 * limits_of(result)).all()
     assert result.warnings == ()
     assert result.converged
 

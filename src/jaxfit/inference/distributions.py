@@ -7,6 +7,7 @@ least the observed one; expected values are percentiles of the p-values of the b
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,9 +16,9 @@ from scipy.special import ndtr
 from jaxfit.inference.asymptotics import PValues
 from jaxfit.inference.ratios import Ratios, test_statistic
 from jaxfit.inference.trials import Ensemble, Label, Trials, derived_seed
-from jaxfit.typing import NumpyArray
+from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["Tails", "binomial_error", "exact_tails", "fraction", "toy_tails"]
+__all__ = ["Tails", "binomial_error", "bootstraps", "exact_tails", "fraction", "toy_tails"]
 
 TIES = 1e-7  # of a test statistic: values that differ by less are equal, but for the precision of fits
 _PERCENTILES = 100.0 * ndtr(np.arange(-2.0, 3.0))
@@ -35,6 +36,13 @@ class Tails(NamedTuple):
     expected_error: PValues
     used: NumpyArray  # points, of the tested and of the background's hypothesis
     resampled: NumpyArray  # points bootstraps 6, CLs: observed and expected; the background's toys are common to points
+
+    def remarks(self, name: str, values: NumpyArray) -> list[str]:
+        """Where CLs has no value, since no toy of the background has as large a statistic as the data."""
+        without = values[(self.observed.CLb == 0) & np.isnan(self.observed.CLs)]
+        points = ", ".join(f"{value:g}" for value in without)
+        why = "where no toy of the background has the statistic of the data: raise ntoys"
+        return [f"CLs has no value at {name} = {points}, {why}"] if without.size else []
 
     def attributes(self, shape: tuple[int, ...]) -> dict[str, NumpyArray]:
         """By their names in :class:`jaxfit.HypotestResults`, for points of this shape."""
@@ -67,18 +75,20 @@ def toy_tails(ratios: Ratios, trials: Trials, test_stat: str, values: NumpyArray
     background = np.zeros((0, len(values)))
     if np.isfinite(ratios.background).all():
         background = _statistics(trials.run(ratios.background, values[:, None], Label.BACKGROUND), test_stat, values)
-    everywhere = _bootstraps(derived_seed(trials.seed, Label.BOOTSTRAP), trials.ntoys)
     tests, used = [], []
     for k, value in enumerate(values):
         signal = np.zeros((0, 1))
         if np.isfinite(parameters[k]).all():
             toys = trials.run(parameters[k], np.array([[value]]), Label.TESTED_VALUE, value)
             signal = _statistics(toys, test_stat, np.array([value]))
-        own, known = signal[np.isfinite(signal)], np.isfinite(background[:, k])
-        weights = _bootstraps(derived_seed(trials.seed, Label.BOOTSTRAP, value), own.size), everywhere[:, known]
-        samples, ratio = (own, background[known, k]), test_stat in ("q", "qtilde")
+        both = signal[:, 0], background[:, k]
+        known = tuple(np.isfinite(own) for own in both)
+        samples = both[0][known[0]], both[1][known[1]]
+        seeds = derived_seed(trials.seed, Label.BOOTSTRAP, value), derived_seed(trials.seed, Label.BOOTSTRAP)
+        weights = bootstraps(seeds, known)
+        ratio = test_stat in ("q", "qtilde")
         tests.append((*_observed(samples, observed[k], ratio), *_expected(samples, weights, observed[k], ratio)))
-        used.append([own.size, known.sum()])
+        used.append([own.size for own in samples])
     *parts, resampled = (np.stack(part) for part in zip(*tests, strict=True))
     found, error, expected, expected_error = (PValues(*np.moveaxis(part, 1, 0)) for part in parts)
     return Tails(found, error, expected, expected_error, np.array(used, dtype=float), resampled)
@@ -106,12 +116,13 @@ def binomial_error(number: int, total: int) -> float:
     return float(np.sqrt(passed * failed / (passed + failed + 1.0)) / (passed + failed))
 
 
-def _bootstraps(seed: int, number: int) -> NumpyArray:
-    """How often each toy is in each bootstrap (bootstraps, toys)."""
-    rng = np.random.default_rng(seed)
-    drawn = (rng.integers(number, size=number) for _ in range(_BOOTSTRAPS if number else 0))
-    counts = [np.bincount(toys, minlength=number).astype(np.uint8) for toys in drawn]
-    return np.array(counts, dtype=np.uint8).reshape(_BOOTSTRAPS, number)
+def bootstraps(seeds: tuple[int, int], known: tuple[NumpyMask, ...]) -> Iterator[tuple[NumpyArray, ...]]:
+    """How often each toy is in each bootstrap of two ensembles, with a seed each; of toys that are not known, none."""
+    for k in range(_BOOTSTRAPS):
+        yield tuple(
+            np.bincount(np.random.default_rng([seed, k]).integers(own.size, size=own.size), minlength=own.size)[own]
+            for seed, own in zip(seeds, known, strict=True)
+        )
 
 
 def _observed(samples: _Samples, statistic: float, ratio: bool) -> tuple[NumpyArray, NumpyArray]:
@@ -125,13 +136,13 @@ def _observed(samples: _Samples, statistic: float, ratio: bool) -> tuple[NumpyAr
 
 
 def _expected(
-    samples: _Samples, weights: _Samples, statistic: float, ratio: bool
+    samples: _Samples, weights: Iterable[tuple[NumpyArray, ...]], statistic: float, ratio: bool
 ) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
     """Percentiles of CLsb, CLb and CLs of the background's toys, their errors, and CLs of all bootstraps.
 
     Args:
         samples: the test statistic of toys of the tested and of the background's hypothesis.
-        weights: how often each of these is in each bootstrap.
+        weights: how often each of these is in each bootstrap, sample by sample.
         statistic: of the data, for CLs of the bootstraps.
         ratio: whether CLs is one, or CLsb.
     """
@@ -153,8 +164,7 @@ def _expected(
         return np.column_stack([values[:, 0], np.percentile(values[:, 1:], _PERCENTILES, axis=1).T])
 
     found = curves(*(np.ones(own.size, dtype=int) for own in samples))[:, 1:]
-    pairs = zip(*(own[:, order] for own, order in zip(weights, orders, strict=True)), strict=True)
-    resampled = np.array([curves(*pair) for pair in pairs])
+    resampled = np.array([curves(*(own[order] for own, order in zip(pair, orders, strict=True))) for pair in weights])
     # where no toy passes, none does in any bootstrap
     one, other = (binomial_error(0, own.size) for own in samples)
     least = np.stack([np.full(5, one), np.full(5, other), one / found[1] if ratio else np.full(5, one)])

@@ -30,8 +30,8 @@ def hypotest(
     init_pars: Mapping[str, float] | Sequence[float] | None = None,
     par_bounds: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]] | None = None,
     fixed_params: Mapping[str, bool | float] | Sequence[bool] | None = None,
-    *,
     calctype: str = "asymptotics",
+    *,
     test_stat: str = "qtilde",
     calc_base_dist: str = "normal",
     ntoys: int = 2000,
@@ -66,8 +66,8 @@ def hypotest(
         calctype: "asymptotics" or "toybased".
         test_stat: "qtilde" or "q" for upper limits, "q0" for a discovery, "ttilde" or "t" for two-sided intervals;
             those with a tilde are for a parameter with a lower bound of 0, as pyhf's models have it.
-        calc_base_dist: "normal", or "clipped_normal" to hold the expected estimates below the tested value; without
-            meaning for toys.
+        calc_base_dist: "normal", or "clipped_normal" to hold the expected estimates below the tested value (not
+            with toys).
         ntoys: toys of each hypothesis.
         seed: of the random numbers, an integer of at least 0. The toys of a tested value depend on it and on the value
             only, those of the Asimov data's hypothesis are the same for all values.
@@ -97,6 +97,8 @@ def hypotest(
     values = _values(poi_test, test_stat)
     trials = None
     if checked_calctype(calctype):
+        if calc_base_dist != "normal":
+            raise InputError(f"calc_base_dist is {calc_base_dist!r}, which is for asymptotic formulae: leave it out")
         held = np.array([index])
         trials = Trials(pdf, space, held, ntoys, seed, accept, executor, checkpoint, progress, options)
     asimov_poi = 1.0 if test_stat == "q0" else 0.0
@@ -108,7 +110,9 @@ def hypotest(
     else:
         tails = exact_tails(*p_values(test_stat, statistic.ravel(), asimov.ravel(), calc_base_dist))
 
-    notes = [*ratios.remarks(test_stat), *(trials.remarks if trials else ())]
+    notes = ratios.remarks(test_stat)
+    if trials:
+        notes += [*trials.remarks, *tails.remarks(space.names[index], values.ravel())]
     result = HypotestResults(
         name=space.names[index],
         poi_values=values,

@@ -23,6 +23,7 @@ from jaxfit.typing import NumpyArray
 
 __all__ = ["Ensemble", "Label", "Trials", "checked_calctype", "derived_seed"]
 
+_EDGE = 1e-6  # events
 _CALCTYPES = ("asymptotics", "toybased")
 
 
@@ -104,6 +105,7 @@ class Trials:
                 likelihoods they cancel.)
         """
         expected, auxiliary = expected_data(self.model, pars), self.model.config.nmaindata
+        expected[(expected < 0) & (expected > -_EDGE)] = 0.0  # a fit ends at the edge of positive yields by rounding
         distribution = sampler(self.model, expected, "sampled", expected[auxiliary:])
         if observed is not None:
             fixed = auxiliary_positions(self.model, np.equal(*self.space.box()))
