@@ -220,6 +220,25 @@ def test_wrong_settings_are_refused(model, settings, text):
 
 
 @pytest.mark.slow
+def test_an_empty_bin_whose_yield_would_be_negative():
+    """The data are treated as toys are: at the edge of positive yields, where there is no bin without a yield."""
+    histosys = {"type": "histosys", "name": "jes", "data": {"hi_data": [10.0, 3.0], "lo_data": [10.0, -1.0]}}
+    signal = {"name": "signal", "data": [5.0, 1.0], "modifiers": [{"type": "normfactor", "name": "mu", "data": None}]}
+    background = {"name": "background", "data": [10.0, 1.0], "modifiers": [histosys]}
+    spec = {"channels": [{"name": "SR", "samples": [signal, background]}]}
+    model = pyhf.Model(spec, poi_name="mu", modifier_settings={"histosys": {"interpcode": "code4p"}})
+    data = [12.0, 0.0, *model.config.auxdata]
+    assert jaxfit.fit(model, data, on_failure="ignore").status == Status.NEGATIVE_EXPECTATION
+    test = jaxfit.hypotest(1.0, data, model, **SETTINGS)
+    region = jaxfit.feldman_cousins(model, data, "mu", [1.0], ntoys=NTOYS, progress=False, on_failure="ignore")
+    goodness = jaxfit.goodness_of_fit(model, data, **SETTINGS)
+    assert all(result.converged for result in (test, region, goodness))
+    assert test.statistic == pytest.approx(region.statistic[0], abs=1e-6)
+    assert 0.0 < test.CLsb_obs < region.p_values[0] < 1.0
+    assert 0.0 < goodness.p_value < 1.0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("test_stat", ["qtilde", "q0"])
 def test_toys_are_pyhfs(test_stat):
     """With nuisance parameters; pyhf's toys have the errors of their number."""

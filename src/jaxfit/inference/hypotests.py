@@ -53,7 +53,8 @@ def hypotest(
     By toys (as ``pyhf.infer.calculators.ToyCalculator``): ``ntoys`` are drawn at the parameters of this fit, and as
     many at those of the fit at every tested value, auxiliary data included; N values take (3 N + 1) ``ntoys`` fits. A
     p-value is the fraction of toys whose statistic is at least the observed one; toys with fits that failed are left
-    out. Statistical errors of all of them are in the result.
+    out. Statistical errors of all of them are in the result. Where pyhf's likelihood has its minimum at a negative
+    yield in a bin without events, fits end at the edge of positive yields, as in :func:`jaxfit.toys`.
 
     Args:
         poi_test: one value or several; 0 for "q0".
@@ -102,7 +103,7 @@ def hypotest(
         held = np.array([index])
         trials = Trials(pdf, space, held, ntoys, seed, accept, executor, checkpoint, progress, options)
     asimov_poi = 1.0 if test_stat == "q0" else 0.0
-    ratios = Ratios(pdf, observed, space, index, asimov_poi, accept, **options)
+    ratios = Ratios(pdf, observed, space, index, asimov_poi, accept, positive_yields=bool(trials), **options)
     ratios.add(values.ravel())
     statistic, asimov = (found.reshape(values.shape) for found in ratios.statistics(test_stat))
     if trials:

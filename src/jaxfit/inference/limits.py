@@ -112,7 +112,7 @@ def limit(
     trials = None
     if checked_calctype(calctype):
         trials = Trials(model, space, np.array([index]), ntoys, seed, accept, executor, checkpoint, progress, options)
-    ratios = Ratios(model, observed, space, index, 0.0, accept, **options)
+    ratios = Ratios(model, observed, space, index, 0.0, accept, positive_yields=bool(trials), **options)
     first = _first_values(ratios, target, float(space.upper[index]))
     values, furthest = np.append(first, ends), _NOWHERE * float(first.max())
     for _ in range(maxsteps):

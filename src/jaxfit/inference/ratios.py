@@ -15,11 +15,12 @@ from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray
 
-__all__ = ["Ratios", "test_statistic"]
+__all__ = ["Ratios", "test_statistic", "without_rounding"]
 
 _NOISE = 1e-9  # of 2 NLL: below is rounding, which a ratio of two small numbers would magnify
 _PLAIN = {"qtilde": "q", "ttilde": "t"}  # counterparts of the statistics for a parameter that cannot be negative
 _TILDE = {plain: tilde for tilde, plain in _PLAIN.items()}
+_EDGE = 1e-6  # events
 _LOWER = 1e-6  # of NLL: further below the best fit is another minimum
 
 
@@ -56,7 +57,7 @@ class Ratios:
         self.rescues: dict[str, tuple[str, ...]] = {}
         first = self._solve(lanes, ["best fit", f"{space.names[index]} = {asimov_poi:g}"])
         self._best, self._conditional = _part(first, slice(0, 1)), _part(first, slice(1, 2))
-        self._data = data, np.asarray(asimov(model, pars=self._conditional.pars[0].tolist()))
+        self._data = data, without_rounding(np.asarray(asimov(model, pars=self._conditional.pars[0].tolist())))
         profiles = [
             self._tangent(minima.pars[0], own)
             for minima, own in zip((self._best, self._conditional), self._data, strict=True)
@@ -186,7 +187,8 @@ class Ratios:
 
     def _statistic(self, test_stat: str, held: Minima[NumpyArray], best: Minima[NumpyArray]) -> NumpyArray:
         estimate = best.pars[0, self._index]
-        ratio = test_statistic(test_stat, 2.0 * (held.nll - best.nll[0]), estimate, self.values)
+        with np.errstate(invalid="ignore"):
+            ratio = test_statistic(test_stat, 2.0 * (held.nll - best.nll[0]), estimate, self.values)
         return np.where(self._usable(held) & self._usable(best)[0], ratio, np.nan)
 
     def _usable(self, minima: Minima[NumpyArray]) -> NumpyArray:
@@ -203,6 +205,11 @@ def test_statistic(
     if test_stat == "q0":
         return np.where(estimate < 0, 0.0, ratio)
     return ratio
+
+
+def without_rounding(expected: NumpyArray) -> NumpyArray:
+    """Expected data of a fit that ends at the edge of positive yields: those that rounding makes negative are 0."""
+    return np.where((expected < 0) & (expected > -_EDGE), 0.0, expected)
 
 
 def _part(minima: Minima[NumpyArray], lanes: slice) -> Minima[NumpyArray]:

@@ -89,7 +89,7 @@ def significance(
     trials = None
     if checked_calctype(calctype):
         trials = Trials(model, space, np.array([index]), ntoys, seed, accept, executor, checkpoint, progress, options)
-    ratios = Ratios(model, observed, space, index, 1.0, accept, **options)
+    ratios = Ratios(model, observed, space, index, 1.0, accept, positive_yields=bool(trials), **options)
     ratios.add(np.zeros(1))
     statistic, asimov = ratios.statistics("q0")
     tails = toy_tails(ratios, trials, "q0", np.zeros(1)) if trials else exact_tails(*p_values("q0", statistic, asimov))

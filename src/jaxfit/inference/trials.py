@@ -15,6 +15,7 @@ import numpy as np
 from jaxfit.errors import InputError, suggest
 from jaxfit.inference.campaigns import Workers, carry_out
 from jaxfit.inference.experiments import Outcomes, Plan
+from jaxfit.inference.ratios import without_rounding
 from jaxfit.inference.samples import MEMORY, boxes
 from jaxfit.likelihood import Model, Sampler, auxiliary_positions, expected_data, sampler
 from jaxfit.parameters import ParameterSpace
@@ -23,7 +24,6 @@ from jaxfit.typing import NumpyArray
 
 __all__ = ["Ensemble", "Label", "Trials", "checked_calctype", "derived_seed"]
 
-_EDGE = 1e-6  # events
 _CALCTYPES = ("asymptotics", "toybased")
 
 
@@ -104,8 +104,7 @@ class Trials:
             observed: data from which fixed parameters have their auxiliary data, which do not vary then. (In a ratio of
                 likelihoods they cancel.)
         """
-        expected, auxiliary = expected_data(self.model, pars), self.model.config.nmaindata
-        expected[(expected < 0) & (expected > -_EDGE)] = 0.0  # a fit ends at the edge of positive yields by rounding
+        expected, auxiliary = without_rounding(expected_data(self.model, pars)), self.model.config.nmaindata
         distribution = sampler(self.model, expected, "sampled", expected[auxiliary:])
         if observed is not None:
             fixed = auxiliary_positions(self.model, np.equal(*self.space.box()))
