@@ -150,8 +150,8 @@ def test_refused(here, arguments, message):
 
 
 def test_workers_are_processes_set_up_like_the_command(monkeypatch):
-    assert runs._processes(None) is None
-    make = runs._processes(2)
+    assert runs.processes(None) is None
+    make = runs.processes(2)
     assert make.args == (2,)
     assert make.keywords["mp_context"].get_start_method() == "spawn"
     (settings,) = make.keywords["initargs"]

@@ -129,7 +129,7 @@ def test_feldman_cousins_settings(here, monkeypatch):
     assert names == ("mu", "mc[0]")
     np.testing.assert_array_equal(grid, [[0.0, 1.0, 2.0], [-1.0, 0.0, 1.0]])
     assert settings == {
-        "ntoys": 2000, "seed": 0, "executor": None, "checkpoint": Path("kept"), "progress": False, "fix_pars": {},
+        "ntoys": 2000, "seed": 0, "checkpoint": Path("kept"), "progress": False, "fix_pars": {},
         "tolerance": None, "maxiter": None,
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from pyhf import Model
 import jaxfit
 from jaxfit.cli.fits import LONG, binwise
 from jaxfit.cli.options import POI, numbers_of, poi_of
-from jaxfit.cli.runs import Answer, question
+from jaxfit.cli.runs import Answer, processes, question
 
 __all__ = ["toys"]
 
@@ -39,6 +39,8 @@ _QUANTILES = {1.0: "31.7 %", 3.841: "5 %"}  # of chi-square with one degree of f
                  help="Fit every toy once more with the parameter of interest held at X. Can be given several times."),
     click.Option(["--max-memory"], type=click.FloatRange(min=0, min_open=True), metavar="MB",
                  help="Of the toys that are worked on at a time, roughly."),
+    click.Option(["--workers"], type=click.IntRange(min=1), metavar="N",
+                 help="Make toys in N processes.  [default: in threads, one for each core or GPU]"),
     example="jaxfit toys workspace.json -n 10000 --seed 1 --post-fit --output toys.npz --figures figures",
     solver=False,
     toys=True,
@@ -55,6 +57,7 @@ def toys(
     poi: str | None,
     values: tuple[float, ...],
     max_memory: float | None,
+    workers: int | None,
     **settings: Any,
 ) -> Answer:
     """Draw toys and fit them.
@@ -72,8 +75,8 @@ def toys(
         pars = jaxfit.fit(model, data, fix_pars={**settings["fix_pars"], **pars}, on_failure="raise", **how)
     if max_memory is not None:
         settings["max_memory"] = max_memory * _MEGABYTE
-    around, held = data if bootstrap else None, name if values else poi
-    result = jaxfit.toys(model, number, pars=pars, bootstrap=around, poi_values=values, poi_name=held, **settings)
+    settings |= {"executor": processes(workers), "poi_values": values, "poi_name": name if values else poi}
+    result = jaxfit.toys(model, number, pars=pars, bootstrap=data if bootstrap else None, **settings)
     text = "\n".join([_table(model, name, result), *_held(result)])
     undone = result.counts.get(jaxfit.Status.NOT_RUN, 0)
     return Answer(result, text, lambda plot: plot.toy_figures(result, name), undone)

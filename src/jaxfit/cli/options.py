@@ -82,8 +82,6 @@ def toy_options() -> list[click.Parameter]:
                      help="Of the random numbers."),
         click.Option(["--checkpoint"], type=folder, callback=writable, metavar="DIR",
                      help="Keep toys that are done: the same command goes on where it was stopped."),
-        click.Option(["--workers"], type=click.IntRange(min=1), metavar="N",
-                     help="Make toys in N processes.  [default: in threads, one for each core or GPU]"),
     ]
     # fmt: on
 

@@ -24,7 +24,7 @@ import jaxfit
 from jaxfit import workspaces
 from jaxfit.cli.options import numbers_of, shared_options, toy_options
 
-__all__ = ["Answer", "question", "step", "use_cache"]
+__all__ = ["Answer", "processes", "question", "step", "use_cache"]
 
 _OF_WORKERS = (  # settings of JAX
     "jax_platforms",
@@ -74,7 +74,7 @@ def question(
         example: of a call, for the help.
         solver: whether the function takes ``solver``.
         figures: whether there is something to draw.
-        toys: whether the function takes ``seed``, ``executor``, ``checkpoint`` and ``progress``.
+        toys: whether the function takes ``seed``, ``checkpoint`` and ``progress``.
         saved: format of the saved result.
     """
 
@@ -85,7 +85,6 @@ def question(
             times: list[str] = []
             model, data, settings = _prepare(workspace, times, **options)
             if toys:
-                settings["executor"] = _processes(settings.pop("workers"))
                 settings["progress"] = False if quiet else None
             with step(name, times):
                 answer = ask(model, data, **settings)
@@ -161,7 +160,7 @@ def _prepare(
     return model, counts, {"fix_pars": numbers_of(fix, model.config.par_names), **settings}
 
 
-def _processes(number: int | None) -> Callable[[], Executor] | None:
+def processes(number: int | None) -> Callable[[], Executor] | None:
     """What makes a pool of processes, each with one thread's work; None without a number."""
     if number is None:
         return None
