@@ -1,5 +1,7 @@
 """Ensembles of toys behind a question: their seeds, and what is kept of them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import countings
 import numpy as np
 import pytest
@@ -44,6 +46,18 @@ def test_ensembles_differ_and_are_drawn_again():
     np.testing.assert_allclose(one.estimates[:, 0], np.maximum(data[:, 0] - 3.0, 0.0), atol=1e-5)
     exact = countings.statistics("ttilde", 2.0, data[:, 0])
     np.testing.assert_allclose(one.twice_deltas[:, 0], exact, atol=1e-7)
+
+
+def test_an_executor_makes_the_same_toys():
+    model, points = countings.counting(), np.array([[2.0]])
+    with ThreadPoolExecutor(1) as executor:
+        found = [
+            trials_of(model, [0], executor=workers).run(np.array([1.0]), points, Label.TESTED_VALUE)
+            for workers in (None, executor)
+        ]
+        assert executor._work_queue.empty()
+        assert len(executor._threads) == 1  # it was used
+    np.testing.assert_allclose(found[0].twice_deltas, found[1].twice_deltas, rtol=0, atol=1e-10)
 
 
 def test_estimates_are_in_the_order_of_the_held_parameters():
