@@ -72,11 +72,11 @@ def test_p_values_of_samples_are_pyhfs(ratio):
 
 
 def test_errors_are_those_of_repeated_ensembles():
-    """Bootstraps against 300 independent pairs of ensembles; the data lie at a fixed value of the statistic."""
+    """Bootstraps against 200 independent pairs of ensembles; the data lie at a fixed value of the statistic."""
     rng = np.random.default_rng(2)
-    pairs = [(rng.chisquare(1, 1000), rng.noncentral_chisquare(1, 4.0, 1000)) for _ in range(300)]
+    pairs = [(rng.chisquare(1, 1000), rng.noncentral_chisquare(1, 4.0, 1000)) for _ in range(200)]
     observed = [_observed(pair, 2.0, True) for pair in pairs]
-    np.testing.assert_allclose(observed[0][1], np.std([values for values, _ in observed], axis=0), rtol=0.15)
+    np.testing.assert_allclose(observed[0][1], np.std([values for values, _ in observed], axis=0), rtol=0.2)
     expected = np.array([_expected(pair, weights_of(1000, 1000)[:2], 2.0, True)[0] for pair in pairs])
     errors = np.mean([_expected(pair, weights_of(1000, 1000), 2.0, True)[1] for pair in pairs[:10]], axis=0)
     spread = np.std(expected, axis=0)
