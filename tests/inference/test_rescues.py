@@ -1,12 +1,13 @@
 """Every rung of the ladder, what does not climb it, and several minima."""
 
 import numpy as np
+import pyhf
 import pytest
 from models import model_and_data
 
 import jaxfit
 from jaxfit import FitError, FitWarning, Status, workspaces
-from jaxfit.inference import rescues
+from jaxfit.inference import rescues, rungs
 from jaxfit.inference.rescues import rescue, solve
 from jaxfit.likelihood import likelihood_of, parameter_space
 from jaxfit.minimization import Minima, Problems, minimize
@@ -18,19 +19,23 @@ def histosys(name, lo, hi):
     return {"name": name, "type": "histosys", "data": {"lo_data": lo, "hi_data": hi}}
 
 
-def model_of(signal, background, observed, *modifiers, parameters=()):
+def spec_of(signal, background, observed, *modifiers, parameters=()):
     """One channel: a free signal, and a background with modifiers."""
     samples = [
         {"name": "signal", "data": signal, "modifiers": [SIGNAL]},
         {"name": "background", "data": background, "modifiers": list(modifiers)},
     ]
-    spec = {
+    return {
         "channels": [{"name": "SR", "samples": samples}],
         "observations": [{"name": "SR", "data": observed}],
         "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": list(parameters)}}],
         "version": "1.0.0",
     }
-    return workspaces.model_and_data(spec)
+
+
+def model_of(*numbers, **settings):
+    """Its model, smoothly interpolated, and its data."""
+    return workspaces.model_and_data(spec_of(*numbers, **settings))
 
 
 def lanes_of(model, data, number=1, **changes):
@@ -74,12 +79,12 @@ def test_a_start_without_a_likelihood_is_repaired_and_reported(steep):
 def failing(model, data, **changes):
     """A lane that failed at its start."""
     problems = lanes_of(model, data, **changes)
-    return rescues._Failed(problems, minimize(likelihood_of(model), problems, maxiter=1), np.array([0]))
+    return rungs.Failed(problems, minimize(likelihood_of(model), problems, maxiter=1), np.array([0]))
 
 
 ALONE = [
     pytest.param(name, marks=pytest.mark.slow if "L-BFGS" in name else ())  # it compiles pyhf's likelihood
-    for name, *_ in rescues._LADDER
+    for name, *_ in rungs.LADDER
     if "yields" not in name and "neighbour" not in name
 ]
 
@@ -87,7 +92,7 @@ ALONE = [
 @pytest.mark.parametrize("rung", ALONE)
 def test_every_rung_by_itself_finds_the_minimum(rung):
     model, data = model_and_data("shapesys")
-    step = next(step for name, step, _ in rescues._LADDER if name == rung)
+    step = next(step for name, step, _ in rungs.LADDER if name == rung)
     found = step(model, failing(model, data, init_pars={"mu": 9.0}), {})
     usual = jaxfit.fit(model, data)
     assert found.status[0] == Status.OK
@@ -100,10 +105,10 @@ def test_a_lane_starts_from_the_minimum_of_its_neighbour():
     problems.start[:, model.config.poi_index] = [0.2, 5.0, 6.0]
     found = Minima(*map(np.array, minimize(likelihood_of(model), problems)))
     found.pars[2], found.status[2] = np.nan, Status.STALLED
-    near = rescues._from_neighbour(model, rescues._Failed(problems, found, np.array([2])), {"maxiter": 2})
+    near = rungs._from_neighbour(model, rungs.Failed(problems, found, np.array([2])), {"maxiter": 2})
     assert near.status[0] == Status.OK  # two iterations are enough from there
-    none = rescues._Failed(problems, found._replace(status=np.full(3, Status.STALLED)), np.array([2]))
-    assert rescues._from_neighbour(model, none, {}) is None
+    none = rungs.Failed(problems, found._replace(status=np.full(3, Status.STALLED)), np.array([2]))
+    assert rungs._from_neighbour(model, none, {}) is None
 
 
 def test_the_minimum_with_positive_yields(steep):
@@ -114,10 +119,10 @@ def test_the_minimum_with_positive_yields(steep):
     assert pyhfs.bestfit[pyhfs.labels.index("h")] == pytest.approx(4.0, abs=1e-4)
     assert pyhfs.diagnosis.lowest_yield == pytest.approx(-11.0, abs=1e-3)
     assert pyhfs.diagnosis.lowest_bin == "channel 'SR' bin 0"
-    found = rescues._within_positive_yields(model, failing(model, data, fix_pars={"mu": 0.0}), {})
+    found = rungs._within_positive_yields(model, failing(model, data, fix_pars={"mu": 0.0}), {})
     assert found is None  # nothing negative is expected at the start
     failed = failing(model, data, fix_pars={"mu": 0.0}, init_pars={"h": 3.0})
-    found = rescues._within_positive_yields(model, failed, {})
+    found = rungs._within_positive_yields(model, failed, {})
     assert found.status[0] == Status.OK_AT_BOUND
     np.testing.assert_allclose(found.pars[0][pyhfs.labels.index("h")], 1.25, atol=1e-6)
     nll = -model.logpdf(found.pars[0], data)[0]
@@ -126,8 +131,8 @@ def test_the_minimum_with_positive_yields(steep):
 
 def test_when_nothing_helps_every_attempt_is_told(twins, monkeypatch):
     model, data = twins
-    nothing = tuple((name, lambda *_: None, costly) for name, _, costly in rescues._LADDER[1:])
-    monkeypatch.setattr(rescues, "_LADDER", (("damped", rescues._damped, False), *nothing))
+    nothing = tuple((name, lambda *_: None, costly) for name, _, costly in rungs.LADDER[1:])
+    monkeypatch.setattr(rescues, "LADDER", (("damped", rungs._damped, False), *nothing))
     monkeypatch.setattr(rescues, "same_sided", lambda model: np.zeros(model.config.npars, dtype=bool))
     with pytest.warns(FitWarning, match="NOT_A_MINIMUM: .*curved downwards along h"):
         result = jaxfit.fit(model, data)
@@ -201,7 +206,7 @@ def test_few_lanes_climb_what_cannot_be_batched(steep, monkeypatch):
     model, data = steep
     seen = []
     ladder = (("costly", lambda model, failed, options: seen.append(failed.lanes.size), True),)
-    monkeypatch.setattr(rescues, "_LADDER", ladder)
+    monkeypatch.setattr(rescues, "LADDER", ladder)
     problems = lanes_of(model, [3.0, *data[1:]], 100)
     stalled = minimize(likelihood_of(model), problems)._replace(status=np.full(100, Status.STALLED))
     rescue(model, problems, stalled)
@@ -234,6 +239,22 @@ def test_the_lower_of_two_minima_is_found_from_anywhere(start):
                for h in np.linspace(-5, 5, 2001)]  # fmt: skip
     assert 0.5 * result.best_twice_nll <= min(scanned) + 1e-9
     assert result.bestfit[result.labels.index("h")] < -0.5
+
+
+@pytest.mark.parametrize("start", [-0.5, 0.0, 0.5])
+def test_the_lower_side_of_a_ridge_is_found_from_anywhere(start):
+    """At the kink of code 0 the way down is steeper to the left, and goes deeper to the right."""
+    shape, fixed = histosys("h", [1011.0, 970.0], [1010.0, 1005.0]), [{"name": "mu", "fixed": True}]
+    workspace = pyhf.Workspace(spec_of([0.5, 0.5], [1000.0, 1000.0], [1100.0, 1000.0], shape, parameters=fixed))
+    model = workspace.model(modifier_settings={"normsys": {"interpcode": "code1"}, "histosys": {"interpcode": "code0"}})
+    data = workspace.data(model)
+    result = jaxfit.fit(model, data, init_pars={"h": start})
+    assert result.status == Status.OK
+    assert not rescues.same_sided(model).any()
+    scanned = [-model.logpdf([h if name == "h" else 1.0 for name in result.labels], data)[0]
+               for h in np.linspace(-2, 2, 2001)]  # fmt: skip
+    assert 0.5 * result.best_twice_nll <= min(scanned) + 1e-9
+    assert result.bestfit[result.labels.index("h")] > 0.1
 
 
 def test_policies(twins):

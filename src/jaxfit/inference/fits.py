@@ -14,13 +14,13 @@ from jaxfit.inference.crossings import crossings, free_indices
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.goodness import saturated_p_value
 from jaxfit.inference.rescues import FAILED, SEED, explore, rescue, several_minima
-from jaxfit.inference.uncertainties import Uncertainties, uncertainties
+from jaxfit.inference.uncertainties import FLAT, SETTLED, Uncertainties, uncertainties
 from jaxfit.inference.verifications import verified
 from jaxfit.likelihood import (
-    Likelihood,
     Model,
     bin_name,
     checked_data,
+    kinked,
     likelihood_of,
     model_digest,
     parameter_space,
@@ -139,6 +139,12 @@ def best_fit(
             minima = solved.minima
             around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
 
+    if not around.settled and around.status not in FAILED:
+        start = problem._replace(start=minima.pars)
+        minima = minimize(likelihood, start, maxiter=maxiter, goal=min(goal, SETTLED / FLAT))
+        iterations += int(minima.iterations[0])
+        around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
+
     told = [f"the first attempt failed ({Status(int(first.status[0])).name}), then {rescues[-1]}"] if rescues else []
     return FitResults(
         bestfit=minima.pars[0],
@@ -165,7 +171,7 @@ def diagnosis_of(
 ) -> Diagnosis:
     """All that is known about the fit of one lane; ``known`` are further attributes of the diagnosis."""
     (lower, upper), pars, likelihood = space.box(), minima.pars[0], likelihood_of(model)
-    notes = [*around.warnings, *_remarks(model, likelihood, pars, around.expected), *review(model).findings.messages]
+    notes = [*around.warnings, *_remarks(model, pars, around.expected), *review(model).findings.messages]
     lowest = int(np.argmin(around.expected))
     return Diagnosis(
         status=around.status,
@@ -188,15 +194,13 @@ def diagnosis_of(
     )
 
 
-def _remarks(model: Model, likelihood: Likelihood, pars: NumpyArray, expected: NumpyArray) -> list[str]:
+def _remarks(model: Model, pars: NumpyArray, expected: NumpyArray) -> list[str]:
     """What a user should know of the best-fit point, beyond its status."""
     remarks = [
         f"negative yield {expected[index]:.4g} expected in {bin_name(model, int(index))}"
         for index in np.flatnonzero(expected < 0)
     ]
-    if likelihood.kinked is not None:
-        kinked = np.append(np.asarray(likelihood.kinked), np.zeros(likelihood.rows.size, dtype=bool))
-        stuck = [model.config.par_names[i] for i in np.flatnonzero((pars == 0) & kinked[np.asarray(likelihood.order)])]
-        if stuck:
-            remarks.append(f"at the kink of their interpolation, where the Hessian is one-sided: {', '.join(stuck)}")
+    stuck = [model.config.par_names[i] for i in np.flatnonzero((pars == 0) & kinked(model))]
+    if stuck:
+        remarks.append(f"at the kink of their interpolation, where the Hessian is one-sided: {', '.join(stuck)}")
     return remarks

@@ -14,17 +14,24 @@ from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["FLAT", "Uncertainties", "diagnose", "uncertainties"]
+__all__ = ["FLAT", "SETTLED", "Uncertainties", "diagnose", "uncertainties"]
 
 FLAT = 1e10  # variance in units of the conditional variance above which a parameter is not constrained at all
+# EDM times the largest such variance below which the curvature is the minimum's: yields that are off by the EDM along a
+# steep direction change the curvature along a flat one, relatively by up to the square root of this
+SETTLED = 1e-5
 
 
 class Uncertainties(NamedTuple):
-    """Widths and correlations around a minimum (NaN where there are none), and what is wrong with them."""
+    """Widths and correlations around a minimum (NaN where there are none), and what is wrong with them.
+
+    They are ``settled`` if they would be the same any closer to the minimum.
+    """
 
     nll: float
     gradient: NumpyArray
     edm: float
+    settled: bool
     expected: NumpyArray
     sigma: NumpyArray
     correlation: Callable[[], NumpyArray]
@@ -55,8 +62,8 @@ def uncertainties(
             warnings = (f"not curved on a bound, so without uncertainty: {_listed(space.named(inside < free))}",)
     nll, sigma = around.nll, around.sigma
     # rounding can give a singular matrix a Cholesky factor; the widths then give it away
-    flat = sigma**2 * around.diagonal > FLAT
-    if not (around.positive and np.isfinite(nll)) or flat.any():
+    inflation = float((sigma**2 * around.diagonal).max(where=free, initial=1.0)) if around.positive else np.inf
+    if not (inflation <= FLAT and np.isfinite(nll)):
         covered = np.zeros_like(free)
         if status.converged or status in (Status.SINGULAR, Status.NOT_A_MINIMUM):
             status, involved, eigenvalues = diagnose(likelihood, pars, data, inside)
@@ -70,6 +77,7 @@ def uncertainties(
         nll=nll,
         gradient=around.gradient,
         edm=around.edm,
+        settled=around.edm * min(inflation, FLAT) <= SETTLED,
         expected=around.expected,
         sigma=np.where(free, np.where(covered, sigma, np.nan), 0.0),
         correlation=matrix,

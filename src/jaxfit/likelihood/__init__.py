@@ -9,7 +9,7 @@ from pyhf import Model
 from jaxfit.likelihood.auxiliaries import constraint_curvatures, modifier_types, prefit_widths
 from jaxfit.likelihood.compact import Compact
 from jaxfit.likelihood.engines import likelihood_of, reference_of
-from jaxfit.likelihood.facts import model_digest, possible, same_sided
+from jaxfit.likelihood.facts import kinked, model_digest, possible, same_sided
 from jaxfit.likelihood.lowering import NotLowerable, lower
 from jaxfit.likelihood.models import (
     auxiliary_positions,
@@ -41,6 +41,7 @@ __all__ = [
     "constraint_curvatures",
     "draw",
     "expected_data",
+    "kinked",
     "likelihood_of",
     "lower",
     "model_digest",

@@ -14,9 +14,10 @@ from jaxfit.likelihood.engines import likelihood_of
 from jaxfit.likelihood.models import review
 from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["model_digest", "possible", "same_sided"]
+__all__ = ["kinked", "model_digest", "possible", "same_sided"]
 
 _DIGESTS: WeakKeyDictionary[pyhf.Model, str] = WeakKeyDictionary()
+_KINKED: WeakKeyDictionary[pyhf.Model, NumpyMask] = WeakKeyDictionary()
 _SAME_SIDED: WeakKeyDictionary[pyhf.Model, NumpyMask] = WeakKeyDictionary()
 
 
@@ -34,6 +35,18 @@ def model_digest(model: pyhf.Model) -> str:
             digest.update(np.asarray(leaf).tobytes())
         _DIGESTS[model] = digest.hexdigest()
     return _DIGESTS[model]
+
+
+def kinked(model: pyhf.Model) -> NumpyMask:
+    """Parameters at whose 0 the likelihood has a kink (interpolation codes 0 and 1)."""
+    if model not in _KINKED:
+        likelihood = likelihood_of(model)
+        order, border = np.asarray(likelihood.order), likelihood.kinked
+        every = np.zeros(order.max(initial=-1) + 1, dtype=bool)
+        if border is not None:
+            every[: border.size] = border
+        _KINKED[model] = every[order]
+    return _KINKED[model]
 
 
 def same_sided(model: pyhf.Model) -> NumpyMask:
