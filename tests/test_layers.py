@@ -25,6 +25,7 @@ LAYERS = {
     "specs": 0,
     "statuses": 0,
     "storage": 0,
+    "threads": 0,
     "typing": 0,
     "verdicts": 0,
     "likelihood": 1,

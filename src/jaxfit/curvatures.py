@@ -13,6 +13,7 @@ import numpy as np
 from jaxfit import lanes
 from jaxfit.arrow import ArrowFactor, ArrowVector
 from jaxfit.likelihood import Likelihood
+from jaxfit.threads import computing
 from jaxfit.typing import Array, Bool, Data, Float, NumpyArray, NumpyMask, Pars, Scalar
 
 __all__ = ["Curvature", "covariance_columns", "curvature", "expected_yields", "hessian", "nll", "slopes", "widths"]
@@ -39,12 +40,12 @@ def curvature(
     The slopes of ``held`` parameters (on a bound) do not count in the EDM.
     """
     masks = np.asarray(free, dtype=float), np.asarray(free & ~held, dtype=float)
-    with jax.enable_x64(True):
+    with computing():
         factor, order, rows, *packed = _curvature(likelihood, pars, *masks, data)
         (nll, edm, positive), (gradient, sigma, diagonal), expected = jax.device_get(packed)
 
     def correlation() -> NumpyArray:
-        with jax.enable_x64(True):
+        with computing():
             return np.asarray(_correlation(factor, order, rows))
 
     return Curvature(float(nll), gradient, float(edm), sigma, diagonal, bool(positive), expected, correlation)
@@ -52,7 +53,7 @@ def curvature(
 
 def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
     """The dense Hessian of the NLL over all parameters, for a diagnosis."""
-    with jax.enable_x64(True):
+    with computing():
         dense = np.asarray(_hessian(likelihood, pars, data))
         order = np.asarray(likelihood.order)
     return np.asarray(dense[np.ix_(order, order)])
@@ -77,7 +78,7 @@ def covariance_columns(
     columns, positive = [], []
     unit = np.zeros(len(pars))
     unit[index] = 1.0
-    with jax.enable_x64(True):
+    with computing():
         for _, number, (part,) in lanes.parts((np.asarray(masks, dtype=float),)):
             found = _columns(likelihood, pars, data, unit, part, number, lanes.together(len(part)))
             columns.append(np.asarray(found[0])[:number])
@@ -101,7 +102,7 @@ def widths(
         infinite where the Hessian is not positive definite.
     """
     sigma, inflation = [], []
-    with jax.enable_x64(True):
+    with computing():
         for _, number, part in lanes.parts((pars, data, np.asarray(free, dtype=float))):
             found = _widths(likelihood, part, number, lanes.together(len(part[0])))
             sigma.append(np.asarray(found[0])[:number])
@@ -111,19 +112,19 @@ def widths(
 
 def expected_yields(likelihood: Likelihood, pars: NumpyArray) -> NumpyArray:
     """Expected yields of all bins, in the order of the data."""
-    with jax.enable_x64(True):
+    with computing():
         return np.asarray(_expected(likelihood, pars))
 
 
 def nll(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> float:
     """-log(likelihood), all constants included."""
-    with jax.enable_x64(True):
+    with computing():
         return float(_nll(likelihood, pars, data))
 
 
 def slopes(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
     """Gradient of -log(likelihood)."""
-    with jax.enable_x64(True):
+    with computing():
         return np.asarray(_slopes(likelihood, pars, data))
 
 

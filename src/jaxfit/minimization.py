@@ -19,6 +19,7 @@ from jaxfit.errors import InputError, suggest
 from jaxfit.likelihood import Likelihood
 from jaxfit.solvers import SOLVERS, STOCK, Newton, run_minuit, run_scipy, run_stock
 from jaxfit.statuses import Status
+from jaxfit.threads import computing
 from jaxfit.typing import Array, Bool, Data, Int, NumpyArray, Pars, Scalar
 
 __all__ = ["EDM_GOAL", "Minima", "Problems", "edm_goal", "minimize"]
@@ -95,7 +96,7 @@ def minimize(
     if len(problems.start) == 0:
         none, count = np.zeros(0), np.zeros(0, dtype=int)
         return Minima(np.zeros_like(problems.start), none, none, count, count)
-    with jax.enable_x64(True):
+    with computing():
         if solver in _ON_HOST:
             run = _ON_HOST[solver]
             one_by_one = [
