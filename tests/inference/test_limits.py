@@ -2,6 +2,7 @@
 
 import cabinetry
 import numpy as np
+import pyhf
 import pytest
 from models import model_and_data
 
@@ -11,6 +12,9 @@ from jaxfit.examples import ttbar
 from jaxfit.inference import ratios
 from jaxfit.workspaces import load
 from jaxfit.workspaces import model_and_data as model_and_data_of
+
+TIGHT = {"strategy": 2, "tolerance": 1e-4}
+LARGER = ("example", "agc_ttbar_5files", "agc_ttbar_all")
 
 
 @pytest.fixture(scope="module")
@@ -251,15 +255,84 @@ def test_published_workspaces(shared, name):
     theirs = cabinetry.fit.limit(model, data, par_bounds=bounds, bracket=(0.1, 30.0))
     assert ours.converged
     np.testing.assert_allclose(limits_of(ours), limits_of(theirs), rtol=0, atol=0.01)
-    found, expected = jaxfit.significance(model, data), cabinetry.fit.significance(model, data)
+    found, expected = jaxfit.significance(model, data), cabinetry.fit.significance(model, data, **TIGHT)
     for field in expected._fields:
         assert getattr(found, field) == pytest.approx(float(getattr(expected, field)), abs=1e-3)
 
 
+def larger(shared, folder, name):
+    return model_and_data_of(
+        ttbar.workspace(folder) if name == "example" else load(shared / "workspaces" / f"{name}.json")
+    )
+
+
 @pytest.mark.slow
-def test_the_example(tmp_path):
-    """The signal is 70 times larger than the median expected limit."""
-    model, data = model_and_data_of(ttbar.workspace(tmp_path))
-    result = jaxfit.limit(model, data)
-    assert result.converged
-    assert_limits_are_roots(result, model, data)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", LARGER)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, where MINUIT tries negative yields
+def test_limits_of_larger_models_are_cabinetrys(shared, tmp_path, name):
+    """And CLs at all values that cabinetry tests. The signal is some 200 times larger than the expected limits.
+
+    Without a bracket cabinetry searches the expected limits above 0.1, where they are not; with its default strategy
+    and number of calls MINUIT fails on the models of the AGC.
+    """
+    model, data = larger(shared, tmp_path, name)
+    ours = jaxfit.limit(model, data)
+    limits = limits_of(ours)
+    theirs = cabinetry.fit.limit(
+        model, data, bracket=(0.9 * limits.min(), 1.1 * limits.max()), poi_tolerance=1e-3, strategy=2, maxiter=100_000
+    )
+    assert ours.converged
+    print(f"\n{name}: limits {limits}, cabinetry's {limits_of(theirs)}")
+    np.testing.assert_allclose(limits, limits_of(theirs), rtol=0, atol=1e-3)
+    tests = jaxfit.hypotest(theirs.poi_values, data, model)
+    np.testing.assert_allclose(tests.CLs_obs, theirs.observed_CLs, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(tests.CLs_exp, theirs.expected_CLs, rtol=0, atol=1e-3)
+    assert_limits_are_roots(ours, model, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGER)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_significances_of_larger_models_are_pyhfs(shared, tmp_path, name):
+    """cabinetry takes them from p-values, which are 0 above 38 standard deviations; pyhf's q0 has them."""
+    model, data = larger(shared, tmp_path, name)
+    ours, theirs = jaxfit.significance(model, data), cabinetry.fit.significance(model, data, **TIGHT)
+    assert ours.observed_p_value == theirs.observed_p_value == 0.0
+    assert np.isinf(theirs.observed_significance)
+    config, backend = model.config, pyhf.get_backend()
+    args = config.suggested_init(), config.suggested_bounds(), config.suggested_fixed()
+    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(**TIGHT))
+    try:
+        asimov = pyhf.infer.calculators.generate_asimov_data(1.0, data, model, *args)
+        expected = [np.sqrt(pyhf.infer.test_statistics.q0(0.0, events, model, *args)) for events in (data, asimov)]
+    finally:
+        pyhf.set_backend(*backend)
+    print(f"\n{name}: observed {ours.observed_significance:.4f}, pyhf's {expected[0]:.4f}")
+    assert [ours.observed_significance, ours.expected_significance] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGER)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_significances_of_nuisance_parameters_are_cabinetrys(shared, tmp_path, request, name):
+    """Of the one that is pulled most."""
+    if name == "agc_ttbar_5files":
+        reason = (
+            "the fit to Asimov data without ME variation ends in a local minimum, 0.229 in 2 NLL above the other one"
+        )
+        request.applymarker(pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True))
+    model, data = larger(shared, tmp_path, name)
+    best, poi = jaxfit.fit(model, data), model.config.poi_name
+    pulls = {
+        label: value / sigma
+        for label, value, sigma in zip(best.labels, best.bestfit, best.uncertainty, strict=True)
+        if label != poi and not label.startswith("staterror")
+    }
+    pulled = max(pulls, key=pulls.get)
+    ours = jaxfit.significance(model, data, poi_name=pulled)
+    theirs = cabinetry.fit.significance(model, data, poi_name=pulled, **TIGHT)
+    print(f"\n{name}, {pulled}: {ours.observed_significance:.4f}, cabinetry's {theirs.observed_significance:.4f}")
+    assert ours.observed_significance > 1
+    for field in theirs._fields:
+        assert getattr(ours, field) == pytest.approx(float(getattr(theirs, field)), abs=1e-3)

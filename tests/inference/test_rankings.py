@@ -214,7 +214,7 @@ def test_round_trip(result, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["example", "agc_ttbar_5files"])
+@pytest.mark.parametrize("name", ["example", "agc_ttbar_5files", "agc_ttbar_all"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_larger_models_are_cabinetrys(shared, tmp_path, name):
     """Within 1e-3 of the width of the POI, or at a lower minimum than MINUIT's."""
