@@ -196,6 +196,32 @@ def test_interrupt_and_go_on(whole, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_what_threads_are_doing_is_kept_in_an_interrupt(whole, monkeypatch):
+    """Two threads are each in a chunk when the interrupt comes, while the main thread waits."""
+    perform, wait, started = campaigns.perform, campaigns.wait, threading.Barrier(3)
+    interrupt = threading.Event()
+
+    def slow(plan, first, count):
+        started.wait(30)
+        interrupt.wait(30)
+        return perform(plan, first, count)
+
+    def interrupted(*futures, **how):
+        if interrupt.is_set():
+            return wait(*futures, **how)
+        started.wait(30)
+        interrupt.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaigns, "_threads", lambda: 2)
+    monkeypatch.setattr(campaigns, "perform", slow)
+    monkeypatch.setattr(campaigns, "wait", interrupted)
+    found = jaxfit.toys(model(), NUMBER, on_failure="ignore", **SETTINGS)
+    assert found.counts[Status.NOT_RUN] == NUMBER - 128
+    np.testing.assert_array_equal(found.bestfit[:128], whole.bestfit[:128])
+
+
+@pytest.mark.usefixtures("small_chunks")
 def test_chunks_of_other_machines(whole, tmp_path):
     """Two folders with overlapping parts of the ensemble, and what both lack."""
     jaxfit.toys(model(), 100, checkpoint=tmp_path / "one", **SETTINGS)

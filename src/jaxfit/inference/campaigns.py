@@ -130,17 +130,27 @@ def _performed(plan: Plan, chunks: list[_Chunk], executor: Workers) -> Iterator[
     most = _WAITING * _threads() if executor is None else _WAITING_ELSEWHERE
     waiting, attempts = deque(chunks), Counter[_Chunk]()
     running: dict[Future[Outcomes], _Chunk] = {}
+    interrupted = False
     try:
-        while waiting or running:
+        while running or (waiting and not interrupted):
             broken = False
-            while waiting and len(running) < most and not broken:
+            while waiting and len(running) < most and not (broken or interrupted):
                 try:
                     running[pool.submit(task, *waiting[0])] = waiting[0]
                     waiting.popleft()
                 except BrokenExecutor as error:
                     broken = True
                     _count(attempts, waiting[0], error)
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            try:
+                done = wait(running, return_when=FIRST_COMPLETED).done
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                # what is being done is waited for, and kept
+                interrupted = True
+                running = {future: chunk for future, chunk in running.items() if not future.cancel()}
+                continue
+            for future in done:
                 chunk = running.pop(future)
                 try:
                     rows = future.result()
@@ -152,7 +162,7 @@ def _performed(plan: Plan, chunks: list[_Chunk], executor: Workers) -> Iterator[
                     waiting.append(chunk)
                     continue
                 yield chunk, rows
-            if broken:
+            if broken and not interrupted:
                 # all that was running on it ends now, and is handed over again
                 pool, own = make(), True
                 task = here if isinstance(executor, Executor) else task

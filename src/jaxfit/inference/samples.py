@@ -30,7 +30,7 @@ from jaxfit.results import FitResults
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, ObservedData
 
-__all__ = ["MEMORY", "boxes", "toys"]
+__all__ = ["MEMORY", "boxes", "toys", "whole"]
 
 MEMORY = 2.0**27  # bytes
 
@@ -99,7 +99,7 @@ def toys(
         FitWarning: the same by default, with their number.
     """
     checked_policy(on_failure)
-    count, start, key = _whole("n", n, 1), _whole("first", first, 0), _whole("seed", seed, 0)
+    count, start, key = whole("n", n, 1), whole("first", first, 0), whole("seed", seed, 0)
     truth = parameters_of(model, pars=pars)
     space = parameter_space(model).override(truth.tolist(), fix_pars, par_bounds)
     expected, nominal = expected_data(model, truth), np.asarray(model.config.auxdata)
@@ -150,8 +150,8 @@ def toys(
     return result
 
 
-def boxes(space: ParameterSpace, index: int | None, values: NumpyArray) -> dict[str, NumpyArray]:
-    """Start points and bounds of the best fit and of fits with a parameter held at some values."""
+def boxes(space: ParameterSpace, index: int | NumpyArray | None, values: NumpyArray) -> dict[str, NumpyArray]:
+    """Start points and bounds of the best fit and of fits with parameters held: one value a fit, or one row of them."""
     lower, upper = (np.repeat(bound[None], 1 + len(values), axis=0) for bound in space.box())
     start = np.clip(np.repeat(space.start[None], 1 + len(values), axis=0), lower, upper)
     if index is not None:
@@ -159,7 +159,8 @@ def boxes(space: ParameterSpace, index: int | None, values: NumpyArray) -> dict[
     return {"start": start, "lower": lower, "upper": upper}
 
 
-def _whole(argument: str, value: Any, least: int) -> int:
+def whole(argument: str, value: Any, least: int) -> int:
+    """Check a whole number."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise InputError(f"{argument} is {value!r}, expected a whole number of at least {least}")
     return int(value)

@@ -16,7 +16,7 @@ from jaxfit.errors import InputError, suggest
 from jaxfit.inference.campaigns import Workers, carry_out
 from jaxfit.inference.experiments import Outcomes, Plan
 from jaxfit.inference.ratios import without_rounding
-from jaxfit.inference.samples import MEMORY, boxes
+from jaxfit.inference.samples import MEMORY, boxes, whole
 from jaxfit.likelihood import Model, Sampler, auxiliary_positions, expected_data, sampler
 from jaxfit.parameters import ParameterSpace
 from jaxfit.statuses import Status
@@ -87,7 +87,7 @@ class Trials:
     _stopped: bool = False
 
     def __post_init__(self) -> None:
-        self.ntoys, self.seed = _whole("ntoys", self.ntoys, 1), _whole("seed", self.seed, 0)
+        self.ntoys, self.seed = whole("ntoys", self.ntoys, 1), whole("seed", self.seed, 0)
 
     def run(
         self, pars: NumpyArray, points: NumpyArray, label: Label, *values: float, observed: NumpyArray | None = None
@@ -113,7 +113,7 @@ class Trials:
             model=self.model,
             sampler=distribution,
             seed=derived_seed(self.seed, label, *values),
-            **boxes(replace(self.space, start=pars), self.held, points),  # type: ignore[arg-type]
+            **boxes(replace(self.space, start=pars), self.held, points),
             kept=np.isin(np.arange(len(pars)), self.held),
             widths=False,
             options=self.options,
@@ -174,9 +174,3 @@ def checked_calctype(calctype: str) -> bool:
     if calctype not in _CALCTYPES:
         raise InputError(suggest("calctype", calctype, _CALCTYPES))
     return calctype == "toybased"
-
-
-def _whole(argument: str, value: Any, least: int) -> int:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise InputError(f"{argument} is {value!r}, expected a whole number of at least {least}")
-    return int(value)
