@@ -38,7 +38,7 @@ _QUANTILES = {1.0: "31.7 %", 3.841: "5 %"}  # of chi-square with one degree of f
     click.Option(["--poi-value", "values"], type=float, multiple=True, metavar="X",
                  help="Fit every toy once more with the parameter of interest held at X. Can be given several times."),
     click.Option(["--max-memory"], type=click.FloatRange(min=0, min_open=True), metavar="MB",
-                 help="Of the toys that are worked on at a time, roughly.  [default: 268]"),
+                 help="Of the toys that are worked on at a time, roughly.  [default: 134]"),
     click.Option(["--workers"], type=click.IntRange(min=1), metavar="N",
                  help="Make toys in N processes.  [default: in threads, one for each core or GPU]"),
     example="jaxfit toys workspace.json -n 10000 --seed 1 --post-fit --output toys.npz --figures figures",
