@@ -13,7 +13,8 @@ from jaxfit.workspaces import model_and_data as model_and_data_of
 
 VALUES = [0.0, 0.4, 1.1, 2.0, 4.5]
 UNBOUNDED = {"mu": (-10.0, 10.0)}
-# name: parameter of interest if not the model's, values of it around the limits. 4L has two minima at some values. Not
+# name: parameter of interest if not the model's, values of it around the limits: one where there are more than 100
+# parameters, as MINUIT takes half a minute (1Lbb) to six (3L) for it. 4L has two minima at some values. Not
 # among them: ttbar_ljets and mu_ZZ of 4L, where MINUIT fails for all settings, and 1file_25bin, where bins without
 # events expect negative yields
 WORKSPACES = {
