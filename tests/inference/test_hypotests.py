@@ -172,14 +172,16 @@ def test_any_parameter(problem):
 
 
 def test_fits_are_a_batch(problem, monkeypatch):
-    """2 N + 3 of them, in two batches."""
+    """2 N + 3 of them, in two batches; those far from all that is known once more from the model's start point."""
     lanes = []
     solve = ratios.solve
     monkeypatch.setattr(
         ratios, "solve", lambda *args, **options: lanes.append(len(args[1].start)) or solve(*args, **options)
     )
-    jaxfit.hypotest(VALUES, problem[1], problem[0])
-    assert lanes == [2, 2 * len(VALUES) + 1]
+    jaxfit.hypotest([0.4, 1.1], problem[1], problem[0])
+    assert lanes == [2, 2 * 2 + 1]
+    jaxfit.hypotest([0.4, 1.1, 20.0], problem[1], problem[0])
+    assert lanes[2:] == [2, 2 * 3 + 1 + 2]
 
 
 def test_a_value_that_cannot_be_fitted_is_flagged(problem, monkeypatch):
@@ -218,7 +220,7 @@ def test_a_best_fit_above_another_one_is_left(problem, monkeypatch):
 
     monkeypatch.setattr(ratios, "solve", local_minimum_first)
     result = jaxfit.hypotest(VALUES, data, model)
-    assert calls == [2, 2 * len(VALUES) + 1, 1]
+    assert (len(calls), calls[0], calls[2]) == (3, 2, 1)
     np.testing.assert_allclose(result.statistic, plain.statistic, rtol=0, atol=1e-6)
 
 

@@ -21,6 +21,7 @@ _NOISE = 1e-9  # of 2 NLL: below is rounding, which a ratio of two small numbers
 _PLAIN = {"qtilde": "q", "ttilde": "t"}  # counterparts of the statistics for a parameter that cannot be negative
 _TILDE = {plain: tilde for tilde, plain in _PLAIN.items()}
 _EDGE = 1e-6  # events
+_FAR = 3.0  # standard deviations, from which a start on the tangent is not the only one
 _LOWER = 1e-6  # of NLL: further below the best fit is another minimum
 
 
@@ -28,7 +29,8 @@ class Ratios:
     """The fits behind a test statistic: N tested values need 2 N + 3, the 2 N as one batch.
 
     The three are made first: the best fit, the fit at the Asimov data's value of the parameter (which gives the Asimov
-    data, auxiliary data included), and the best fit to these data. Values are then added in any number of batches.
+    data, auxiliary data included), and the best fit to these data. Values are then added in any number of batches; those
+    that are many standard deviations from all solutions are fitted from two start points.
     A ratio is NaN if it needs a fit that ended neither OK nor OK_AT_BOUND, nor in one of the statuses to ``accept``.
 
     Attributes:
@@ -78,15 +80,17 @@ class Ratios:
         number = len(values)
         known = _joined(self._best, self._conditional), self._conditional
         slopes = self._slopes, self._slopes[1:]
-        starts = [self._starts(values, *profile) for profile in zip(known, self._held, slopes, strict=True)]
+        guesses = [self._starts(values, *profile) for profile in zip(known, self._held, slopes, strict=True)]
+        starts, shifts = (np.concatenate(both) for both in zip(*guesses, strict=True))
         lower, upper = (np.repeat(bound[None], 2 * number, axis=0) for bound in self._space.box())
         lower[:, self._index] = upper[:, self._index] = np.tile(values, 2)
-        lanes = Problems(np.repeat(np.stack(self._data), number, axis=0), np.concatenate(starts), lower, upper)
+        lanes = Problems(np.repeat(np.stack(self._data), number, axis=0), starts, lower, upper)
         if self._asimov_best is None:
             last = (self._data[1], self._conditional.pars[0], *self._space.box())
             lanes = Problems(*(np.append(field, row[None], axis=0) for field, row in zip(lanes, last, strict=True)))
         points = [f"{self._space.names[self._index]} = {value:g}" for value in values]
-        minima = self._solve(lanes, [*points, *(f"Asimov data, {point}" for point in points), "Asimov data, best fit"])
+        names = [*points, *(f"Asimov data, {point}" for point in points), "Asimov data, best fit"]
+        minima = self._solve_twice(lanes, np.flatnonzero(np.abs(shifts) > _FAR * self.sigma), names)
         if self._asimov_best is None:
             self._asimov_best = _part(minima, slice(2 * number, None))
         self.values = np.append(self.values, values)
@@ -153,6 +157,22 @@ class Ratios:
         self.rescues |= {name: steps for name, steps in zip(names, solved.rescues, strict=False) if steps}
         return solved.minima
 
+    def _solve_twice(self, lanes: Problems[NumpyArray], far: NumpyArray, names: list[str]) -> Minima[NumpyArray]:
+        """Solve, and some of the lanes from the model's start point, too; the lower minima count.
+
+        A tangent that is followed for many standard deviations may lead into the valley of another minimum.
+        """
+        nominal = Problems(*(field[far] for field in lanes))._replace(
+            start=np.repeat(self._space.start[None], far.size, 0)
+        )
+        both = self._solve(Problems(*(np.concatenate(fields) for fields in zip(lanes, nominal, strict=True))), names)
+        number = len(lanes.start)
+        minima, others = _part(both, slice(0, number)), _part(both, slice(number, None))
+        better = self._usable(others) & ((others.nll < minima.nll[far]) | ~np.isin(minima.status[far], self._accepted))
+        for field, values in zip(minima, others, strict=True):
+            field[far[better]] = values[better]
+        return minima
+
     def _tangent(self, pars: NumpyArray, data: NumpyArray) -> tuple[float, NumpyArray]:
         """Uncertainty of the parameter at a minimum, and how the others follow it: theta_i = C_i,mu / C_mu,mu * mu."""
         free = self._space.box()[0] < self._space.box()[1]
@@ -164,13 +184,13 @@ class Ratios:
 
     def _starts(
         self, values: NumpyArray, known: Minima[NumpyArray], held: Minima[NumpyArray], slopes: NumpyArray
-    ) -> NumpyArray:
-        """The nearest solution, moved along the profile's tangent at the nearest of the ``known`` ones."""
+    ) -> tuple[NumpyArray, NumpyArray]:
+        """The nearest solution, moved along the profile's tangent at the nearest of the ``known`` ones; and how far."""
         solutions = np.concatenate([known.pars, held.pars[self._usable(held)]])
         nearest = np.argmin(np.abs(values[:, None] - solutions[:, self._index]), axis=1)
         shift = values - solutions[nearest, self._index]
         tangent = np.argmin(np.abs(values[:, None] - known.pars[:, self._index]), axis=1)
-        return np.asarray(solutions[nearest] + shift[:, None] * slopes[tangent])
+        return solutions[nearest] + shift[:, None] * slopes[tangent], shift
 
     def _restart(self) -> None:
         """A fit with the parameter held that lies below the best fit has found another minimum: fit from there."""
