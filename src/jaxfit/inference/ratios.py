@@ -29,8 +29,8 @@ class Ratios:
     """The fits behind a test statistic: N tested values need 2 N + 3, the 2 N as one batch.
 
     The three are made first: the best fit, the fit at the Asimov data's value of the parameter (which gives the Asimov
-    data, auxiliary data included), and the best fit to these data. Values are then added in any number of batches; those
-    that are many standard deviations from all solutions are fitted from two start points.
+    data, auxiliary data included), and the best fit to these data. Values are then added in any number of batches;
+    those that are many standard deviations from all solutions are fitted from two start points.
     A ratio is NaN if it needs a fit that ended neither OK nor OK_AT_BOUND, nor in one of the statuses to ``accept``.
 
     Attributes:
