@@ -10,7 +10,7 @@ import pytest
 from models import WORKSPACES, model_and_data
 
 import jaxfit
-from jaxfit import minimization
+from jaxfit import lanes, minimization
 from jaxfit.errors import InputError
 from jaxfit.likelihood import likelihood_of, parameter_space
 from jaxfit.minimization import Minima, Problems, edm_goal, minimize
@@ -293,7 +293,8 @@ def test_global_state_is_as_before(warm, x64):
 def test_an_interrupted_batch_keeps_what_is_done(sixteen, monkeypatch):
     """Of three chunks the second is interrupted: its lanes and those of the third are NOT_RUN."""
     likelihood, problems, minima = sixteen
-    monkeypatch.setattr(minimization, "_SIZES", (4,))
+    monkeypatch.setattr(lanes, "_SIZES", (4,))
+    monkeypatch.setattr(lanes, "LARGEST", 4)
     whole, calls = minimization._solve_batch, []
 
     def interrupted(*args):

@@ -3,6 +3,7 @@
 import threading
 
 import jax
+import jax.numpy as jnp
 import pytest
 from threadpoolctl import ThreadpoolController
 
@@ -23,14 +24,13 @@ def numbers(libraries):
 
 def test_one_thread_within(libraries):
     threads._set([2] * len(libraries))
-    with threads.computing():
-        assert jax.config.read("jax_enable_x64")
+    with jax.enable_x64(False), threads.computing():
+        assert jnp.zeros(1, dtype=float).dtype == jnp.float64
         assert numbers(libraries) == [1] * len(libraries)
         with threads.computing():
             assert numbers(libraries) == [1] * len(libraries)
         assert numbers(libraries) == [1] * len(libraries)
     assert numbers(libraries) == [2] * len(libraries)
-    assert not jax.config.read("jax_enable_x64")
 
 
 def test_errors_change_nothing(libraries):
