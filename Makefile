@@ -30,8 +30,8 @@ setup: $(READY) ## create the virtual environment (the other targets do it by th
 demo: $(READY) ## the ttbar cross-section from a cabinetry configuration to figures
 	$(BIN)/jaxfit demo $(ARGS)
 
-test: $(READY) ## the fast tests
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: $(READY) ## the fast tests, a file at a time on every core (ARGS="-n 0": in one process)
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-all: $(READY) ## every test
 	$(BIN)/python -m pytest $(ARGS)
