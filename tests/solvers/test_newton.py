@@ -188,6 +188,17 @@ def test_start_on_a_bound_where_it_stays():
     assert state.error <= 1e-8  # the outward gradient does not count
 
 
+def test_a_last_step_that_leaves_the_box_is_not_taken():
+    """The minimum is at (5, -5) along a flat direction; with one parameter cut off it would climb out of the valley."""
+    matrix, target = np.array([[1.0, 1.0], [1.0, 1.0]]) + 1e-6 * np.eye(2), np.array([5.0, -5.0])
+    loose = dense(lambda x: quadratic(x, 100.0 * matrix, target), tol=1.0)
+    found, state = solve(loose, [0.0, 0.0], upper=1.0)
+    assert Status(int(state.status)) == Status.OK
+    assert found.sum() == pytest.approx(0.0, abs=1e-6)
+    free, _ = solve(loose, [0.0, 0.0])
+    np.testing.assert_allclose(free, target, rtol=1e-6)
+
+
 def test_bound_is_released_again():
     """The first step pushes y onto its bound, where it is not at the minimum."""
 

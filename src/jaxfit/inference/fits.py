@@ -141,9 +141,13 @@ def best_fit(
 
     if not around.settled and around.status not in FAILED:
         start = problem._replace(start=minima.pars)
-        minima = minimize(likelihood, start, maxiter=maxiter, goal=min(goal, SETTLED / FLAT))
-        iterations += int(minima.iterations[0])
-        around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
+        finest = minimize(likelihood, start, maxiter=maxiter, goal=min(goal, SETTLED / FLAT))
+        iterations += int(finest.iterations[0])
+        closer = uncertainties(likelihood, space, finest.pars[0], data, Status(int(finest.status[0])))
+        if closer.settled or not closer.status.converged:
+            minima, around = finest, closer
+        elif around.status.converged:
+            around = around._replace(status=Status.STALLED)
 
     told = [f"the first attempt failed ({Status(int(first.status[0])).name}), then {rescues[-1]}"] if rescues else []
     return FitResults(

@@ -181,10 +181,16 @@ class Newton(jaxopt.base.IterativeSolver):
         carry = OptStep(init_params, self.init_state(init_params, bounds, *args))
         params, state = jax.lax.while_loop(cond, body, carry)
         state = state._replace(status=jnp.where(state.status == _RUNNING, Status.NOT_CONVERGED, state.status))
-        # the last step is free, and takes the parameters from sqrt(EDM) to about its square from the minimum
+        # the last step is free, and takes the parameters from sqrt(EDM) to about its square from the minimum; one that
+        # is cut off at a bound would lead anywhere (along a flat direction it may be long)
         mask = None if self.kinked is None else self.kinked(*args)
         last = self.profile(self._move(params, state, bounds, mask), *bounds, *args)
-        return OptStep(_select(state.status == Status.OK, last, params), state)
+        leaving = ArrowVector.combine(
+            lambda x, step, low, high: (x + state.scale * step < low) | (x + state.scale * step > high),
+            params, state.step, *bounds,
+        )  # fmt: skip
+        whole = ~(jnp.any(leaving.border) | jnp.any(leaving.blocks))
+        return OptStep(_select((state.status == Status.OK) & whole, last, params), state)
 
     def _move(
         self, params: ArrowVector, state: NewtonState, bounds: Box, mask: Bool[Array, "globals"] | None
