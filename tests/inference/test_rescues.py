@@ -257,6 +257,38 @@ def test_the_lower_side_of_a_ridge_is_found_from_anywhere(start):
     assert result.bestfit[result.labels.index("h")] > 0.1
 
 
+def test_a_valley_beside_a_minimum_at_a_kink_is_found():
+    """MINUIT goes from jes = 0 over a ridge of 0.004 to a minimum 0.22 lower."""
+
+    def sample(name, nominal, *modifiers):
+        return {"name": name, "data": nominal, "modifiers": list(modifiers)}
+
+    def both(name, hi, lo, up, down):
+        return [{"type": "normsys", "name": name, "data": {"hi": hi, "lo": lo}}, histosys(name, down, up)]
+
+    signal = sample(
+        "signal", [50000.0, 75000.0, 24218.75], {"type": "normfactor", "name": "mu", "data": None},
+        *both("jes", 1.284, 0.7788, [37500.0, 56250.0, 30273.4375], [58593.75, 89941.40625, 20434.5703125]),
+        *both("shower", 0.7788, 1.284, [62500.0, 56250.0, 18164.0625], [43750.0, 89648.4375, 30651.85546875]),
+    )  # fmt: skip
+    background = sample("background", [100000.0, 100000.0, 75000.0],
+                        *both("jes", 1.284, 0.852, [75000.0, 118750.0, 65625.0],
+                              [115625.0, 87500.0, 84667.96875]))  # fmt: skip
+    workspace = pyhf.Workspace({
+        "channels": [{"name": "SR", "samples": [signal, background]}],
+        "observations": [{"name": "SR", "data": [150000.0, 175837.0, 99219.0]}],
+        "measurements": [{"name": "fit", "config": {"poi": "mu", "parameters": []}}],
+        "version": "1.0.0",
+    })  # fmt: skip
+    model = workspace.model(modifier_settings={"normsys": {"interpcode": "code1"}, "histosys": {"interpcode": "code0"}})
+    data = workspace.data(model)
+    result = jaxfit.fit(model, data)
+    assert result.converged
+    assert result.bestfit[result.labels.index("jes")] < -0.3
+    on_kink = jaxfit.fit(model, data, fix_pars={"jes": 0.0})
+    assert result.best_twice_nll < on_kink.best_twice_nll - 0.4
+
+
 def test_policies(twins):
     model, data = twins
     with pytest.raises(FitError, match="MULTIPLE_MINIMA") as caught:

@@ -109,7 +109,7 @@ def explore(model: Model, problems: Problems[NumpyArray], solved: Solved, **opti
 
     That is where a variation goes the same way up and down: its nuisance parameter may do with either sign. A kink of
     the interpolation (codes 0 and 1) may be a ridge between two minima close to each other: there the other side is
-    tried, of all kinks together and of each that is near.
+    tried, of all kinks together and of each that is near; or a small valley in between, of which both sides are tried.
     A lane with another minimum that is as good and lies elsewhere becomes MULTIPLE_MINIMA.
     """
     lanes = np.flatnonzero(~np.isin(solved.status, HOPELESS))
@@ -138,7 +138,7 @@ def explore(model: Model, problems: Problems[NumpyArray], solved: Solved, **opti
 
 
 def _across_kinks(kinks: NumpyMask, width: NumpyArray, here: NumpyArray) -> list[tuple[NumpyArray, NumpyArray]]:
-    """Start points on the other side of kinks, each with the rows of ``here`` that it is for."""
+    """Start points across kinks (both sides for minima on a kink), each with the rows of ``here`` that it is for."""
     if not kinks.any():
         return []
     beyond = np.where(kinks, -_BEYOND * width * np.sign(here), here)
@@ -148,6 +148,11 @@ def _across_kinks(kinks: NumpyMask, width: NumpyArray, here: NumpyArray) -> list
         start = here[some].copy()
         start[:, index] = beyond[some, index]
         starts.append((some, start))
+        some = np.flatnonzero(here[:, index] == 0)
+        for side in (-width[index], width[index]):
+            start = here[some].copy()
+            start[:, index] = side
+            starts.append((some, start))
     return starts
 
 
