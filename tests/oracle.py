@@ -77,8 +77,8 @@ class Answer:
     """What the oracle says at one point, and how well float64 can know it.
 
     The roundings are those of the NLL for yields with their last digit off, of pyhf's formula for it (a difference of
-    terms as large as n log n), of the yields, of every component of the gradient, and of the yields' slopes in standard
-    deviations.
+    terms as large as n log n), of the yields, of every component of the gradient, of the yields' slopes in standard
+    deviations, and of what the yields' second derivatives add to the Hessian.
     """
 
     nll: float
@@ -90,6 +90,7 @@ class Answer:
     yield_rounding: np.ndarray
     gradient_rounding: np.ndarray
     slope_rounding: np.ndarray
+    bend_rounding: np.ndarray
 
 
 class Oracle:
@@ -125,6 +126,7 @@ class Oracle:
             precision * np.asarray(nu.reach, float),
             precision * np.asarray(np.abs(slope) @ nu.reach_first + (curvature * nu.reach) @ np.abs(nu.first), float),
             precision * np.asarray(np.sqrt(curvature) @ nu.reach_first, float),
+            precision * np.asarray(np.einsum("b,bpq->pq", curvature * nu.reach, np.abs(nu.second)), float),
         )
 
     def _channel(self, name: str, pars: np.ndarray) -> Jet:

@@ -37,13 +37,14 @@ class GlobalConstraint:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class SlotConstraint:
-    """Constraints of the bin-wise parameters: ``normal``, ``poisson`` or neither."""
+    """Constraints of the bin-wise parameters: ``normal``, ``poisson`` or neither; ``kinds`` are those that occur."""
 
     aux: Int[Array, "slots blocks width"]  # position in the data
     normal: Bool[Array, "slots blocks width"]
     poisson: Bool[Array, "slots blocks width"]
     sigma: Slots
     tau: Slots
+    kinds: tuple[str, ...] = field(metadata={"static": True})  # what does not occur is not computed
 
 
 @jax.tree_util.register_dataclass
@@ -98,12 +99,15 @@ class Compact:
         """Terms of the NLL that depend on the data only."""
         n, aux = self._observed(data)
         slots, globals_ = self.slot_constraint, self.global_constraint
-        normal = jnp.where(slots.normal, constraints.normal_constant(slots.sigma), 0.0)
-        poisson = jnp.where(slots.poisson, constraints.poisson_constant(jnp.where(slots.poisson, aux, 0.0)), 0.0)
+        terms = [constraints.poisson_constant(n)]
+        if "normal" in slots.kinds:
+            terms.append(jnp.where(slots.normal, constraints.normal_constant(slots.sigma), 0.0))
+        if "poisson" in slots.kinds:
+            constant = constraints.poisson_constant(jnp.where(slots.poisson, aux, 0.0))
+            terms.append(jnp.where(slots.poisson, constant, 0.0))
         wide = jnp.isinf(globals_.sigma)
         border = jnp.where(wide, 0.0, constraints.normal_constant(jnp.where(wide, 1.0, globals_.sigma)))
-        main = constraints.poisson_constant(n)
-        return jnp.sum(main) + jnp.sum(border) + jnp.sum(normal) + jnp.sum(poisson)
+        return sum((jnp.sum(term) for term in terms), start=jnp.sum(border))
 
     def expected(self, pars: Pars) -> Float[Array, "bins"]:
         """Expected yields of all bins, in the order of the data."""
@@ -201,15 +205,13 @@ class Compact:
             others = jnp.prod(jnp.where(self._member_mask(), factors[None], 1.0).at[:, j].set(1.0), axis=1)
             slope = jnp.sum(yields * others * with_j, axis=0)
             rest = jnp.sum(yields * others * (1.0 - with_j), axis=0)
-            best = jnp.where(
-                slots.normal[j],
-                binwise.normal_minimum(n, rest, slope, aux[j], slots.sigma[j]),
-                jnp.where(
-                    slots.poisson[j],
-                    binwise.poisson_minimum(n, rest, slope, aux[j], slots.tau[j]),
-                    binwise.free_minimum(n, rest, slope, factors[j]),
-                ),
-            )
+            best = binwise.free_minimum(n, rest, slope, factors[j])
+            if "normal" in slots.kinds:
+                normal = binwise.normal_minimum(n, rest, slope, aux[j], slots.sigma[j])
+                best = jnp.where(slots.normal[j], normal, best)
+            if "poisson" in slots.kinds:
+                poisson = binwise.poisson_minimum(n, rest, slope, aux[j], slots.tau[j])
+                best = jnp.where(slots.poisson[j], poisson, best)
             best = jnp.where(jnp.isfinite(best), best, factors[j])
             factors = factors.at[j].set(jnp.clip(best, low[j], high[j]))
         return vector._replace(blocks=factors[:own].reshape(own, -1))
@@ -262,12 +264,15 @@ class Compact:
     def _slot_slopes(self, vector: ArrowVector, aux: Slots) -> tuple[Slots, Slots]:
         slots = self.slot_constraint
         gamma = vector.blocks.reshape(self.slot_rows.shape)
-        normal = jnp.where(slots.normal, 1.0 / slots.sigma**2, 0.0)
-        first, second = constraints.poisson_slopes(aux / slots.tau, gamma)
-        return (
-            normal * (gamma - aux) + jnp.where(slots.poisson, slots.tau * first, 0.0),
-            normal + jnp.where(slots.poisson, slots.tau * second, 0.0),
-        )
+        first = second = jnp.zeros_like(gamma)
+        if "normal" in slots.kinds:
+            normal = jnp.where(slots.normal, 1.0 / slots.sigma**2, 0.0)
+            first, second = normal * (gamma - aux), normal
+        if "poisson" in slots.kinds:
+            by_gamma, twice = constraints.poisson_slopes(aux / slots.tau, gamma)
+            first = first + jnp.where(slots.poisson, slots.tau * by_gamma, 0.0)
+            second = second + jnp.where(slots.poisson, slots.tau * twice, 0.0)
+        return first, second
 
     def _pull(self, border: Globals, data: Data) -> tuple[Globals, Globals]:
         padded = jnp.concatenate([data, jnp.zeros(1, data.dtype)])
@@ -276,10 +281,12 @@ class Compact:
     def _sum_terms(self, vector: ArrowVector, n: Bins, aux: Slots, data: Data, nu: Bins) -> Scalar:
         slots = self.slot_constraint
         gamma = vector.blocks.reshape(self.slot_rows.shape)
-        normal = jnp.where(slots.normal, 0.5 * ((gamma - aux) / slots.sigma) ** 2, 0.0)
-        # not tau * gamma: at 1e18 events that product is rounded to 1e-7 standard deviations
-        safe = jnp.where(slots.poisson, aux / slots.tau, 1.0), jnp.where(slots.poisson, gamma, 1.0)
-        poisson = slots.tau * constraints.poisson_deviance(*safe)
+        terms = [constraints.poisson_deviance(n, nu)]
+        if "normal" in slots.kinds:
+            terms.append(jnp.where(slots.normal, 0.5 * ((gamma - aux) / slots.sigma) ** 2, 0.0))
+        if "poisson" in slots.kinds:
+            # not tau * gamma: at 1e18 events that product is rounded to 1e-7 standard deviations
+            safe = jnp.where(slots.poisson, aux / slots.tau, 1.0), jnp.where(slots.poisson, gamma, 1.0)
+            terms.append(slots.tau * constraints.poisson_deviance(*safe))
         pull, precision = self._pull(vector.border, data)
-        terms = (constraints.poisson_deviance(n, nu), normal, poisson)
         return sum((jnp.sum(term) for term in terms), start=0.5 * jnp.sum(pull**2 * precision))

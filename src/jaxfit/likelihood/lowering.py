@@ -225,7 +225,8 @@ class _Lowering:
     def _slot_constraint(self, rows: NumpyArray) -> SlotConstraint:
         kind, aux, sigma, tau = self.constraints
         fields = aux, kind == 1, kind == 2, sigma, tau
-        return SlotConstraint(*(asarray(field[rows]) for field in fields))
+        kinds = tuple(name for number, name in ((1, "normal"), (2, "poisson")) if (kind[rows] == number).any())
+        return SlotConstraint(*(asarray(field[rows]) for field in fields), kinds=kinds)
 
     # -- templates ----------------------------------------------------------------------------------------------------
 
