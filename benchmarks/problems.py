@@ -20,7 +20,7 @@ import pyhf
 from jaxfit import workspaces
 from jaxfit.examples import ttbar
 
-__all__ = ["NAMES", "model_and_data", "spec"]
+__all__ = ["NAMES", "model_and_data", "sized", "spec"]
 
 NAMES = ("S", "G", "M", "L", "ttbar")
 
@@ -44,6 +44,12 @@ def spec(name: str) -> dict[str, Any]:
 def model_and_data(name: str) -> tuple[pyhf.Model, list[float]]:
     """Model and observed data of a problem, or of a workspace file; interpolation codes 4 and 4p."""
     return workspaces.model_and_data(spec(name))
+
+
+def sized(*, systematics: int, bins: int) -> dict[str, Any]:
+    """A workspace like M and L of any size: 5 samples, in channels of at most 50 bins, with a gamma a bin."""
+    width = min(bins, 50)
+    return _shapes(channels=bins // width, bins=width, samples=5, systematics=systematics, fraction=0.5, seed=13)
 
 
 def _workspace(channels: list[dict[str, Any]], expected: list[np.ndarray], rng: np.random.Generator) -> dict[str, Any]:
