@@ -1,29 +1,70 @@
 """Lanes of a batch: cut, padded, and each computed as if it were alone."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxfit.lanes import LARGEST, each_lane, parts, together
+from jaxfit.lanes import LARGEST, each_lane, run, together
 
 
-def test_parts_hold_every_lane_once():
-    lanes = np.arange(2 * LARGEST + 70.0)[:, None] * [1.0, 2.0]
-    cut = list(parts((lanes, lanes[:, 0])))
-    assert [(first, number, len(padded[0])) for first, number, padded in cut] == [
-        (0, LARGEST, LARGEST),
-        (LARGEST, LARGEST, LARGEST),
-        (2 * LARGEST, 70, LARGEST),
-    ]
-    np.testing.assert_array_equal(np.concatenate([padded[0][:number] for _, number, padded in cut]), lanes)
-    np.testing.assert_array_equal(cut[2][2][1][70:], lanes[2 * LARGEST, 0])  # padded by the first lane of the part
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr("jaxfit.lanes.cores", lambda: 2)
 
 
-@pytest.mark.parametrize(("lanes", "size"), [(1, 1), (2, 64), (64, 64), (65, LARGEST)])
-def test_sizes_of_compiled_programs(lanes, size):
-    ((_, number, (padded,)),) = parts((np.zeros(lanes),))
-    assert (number, len(padded)) == (lanes, size)
+def sizes(count):
+    """Lanes and padded lanes of every part, and what they give."""
+    seen = []
+
+    def program(part, number, width):
+        seen.append((number, len(part[0])))
+        assert np.isfinite(part[0]).all()
+        np.testing.assert_array_equal(part[0][number:], np.broadcast_to(part[0][0], part[0][number:].shape))
+        return part[0] * 2.0, part[1] + width
+
+    lanes = np.arange(float(count))
+    found = run(program, (lanes[:, None] * [1.0, 2.0], lanes))
+    np.testing.assert_array_equal(found[0], lanes[:, None] * [2.0, 4.0])
+    np.testing.assert_array_equal(found[1], lanes + 1)
+    return sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, [(1, 1)]),
+        (2, [(2, 64)]),
+        (31, [(31, 64)]),
+        (41, [(20, 64), (21, 64)]),
+        (200, [(100, LARGEST)] * 2),
+        (2 * LARGEST + 70, [(530, LARGEST)] * 3 + [(528, LARGEST)]),
+    ],
+)
+def test_every_lane_is_computed_once(two_cores, count, expected):
+    assert sizes(count) == sorted(expected)
+
+
+def test_other_threads_share_the_cores_already(two_cores):
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(sizes, 41).result() == [(41, 64)]
+
+
+def test_after_an_interrupt_the_other_lanes_are_undone(two_cores):
+    def program(part, number, width):
+        if part[0][0] > 0:
+            raise KeyboardInterrupt
+        return (part[0],)
+
+    lanes = np.arange(100.0)
+    (found,) = run(program, (lanes,), undone=lambda first: (np.full(100 - first, -1.0),))
+    np.testing.assert_array_equal(found, np.where(lanes < 50, lanes, -1.0))
+    with pytest.raises(KeyboardInterrupt):
+        run(program, (lanes,))
+    with pytest.raises(KeyboardInterrupt):
+        run(program, (lanes + 1.0,), undone=lambda first: (np.full(100 - first, -1.0),))
 
 
 @pytest.mark.parametrize("width", [1, 4, 16])

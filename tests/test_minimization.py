@@ -295,6 +295,7 @@ def test_an_interrupted_batch_keeps_what_is_done(sixteen, monkeypatch):
     likelihood, problems, minima = sixteen
     monkeypatch.setattr(lanes, "_SIZES", (4,))
     monkeypatch.setattr(lanes, "LARGEST", 4)
+    monkeypatch.setattr(lanes, "cores", lambda: 1)
     whole, calls = minimization._solve_batch, []
 
     def interrupted(*args):

@@ -75,15 +75,14 @@ def covariance_columns(
         The columns of the inverse Hessian, one a row, zero where not free; and for which sets the Hessian is positive
         definite (the others have no covariance).
     """
-    columns, positive = [], []
     unit = np.zeros(len(pars))
     unit[index] = 1.0
-    with computing():
-        for _, number, (part,) in lanes.parts((np.asarray(masks, dtype=float),)):
-            found = _columns(likelihood, pars, data, unit, part, number, lanes.together(len(part)))
-            columns.append(np.asarray(found[0])[:number])
-            positive.append(np.asarray(found[1])[:number])
-    return np.concatenate(columns), np.concatenate(positive)
+
+    columns, positive = lanes.run(
+        lambda part, number, width: _columns(likelihood, pars, data, unit, *part, number, width),
+        (np.asarray(masks, dtype=float),),
+    )
+    return columns, positive
 
 
 def widths(
@@ -101,13 +100,11 @@ def widths(
         Their standard deviations, 0 elsewhere; and the largest of their variances in units of the conditional variance,
         infinite where the Hessian is not positive definite.
     """
-    sigma, inflation = [], []
-    with computing():
-        for _, number, part in lanes.parts((pars, data, np.asarray(free, dtype=float))):
-            found = _widths(likelihood, part, number, lanes.together(len(part[0])))
-            sigma.append(np.asarray(found[0])[:number])
-            inflation.append(np.asarray(found[1])[:number])
-    return np.concatenate(sigma), np.concatenate(inflation)
+    sigma, inflation = lanes.run(
+        lambda part, number, width: _widths(likelihood, part, number, width),
+        (pars, data, np.asarray(free, dtype=float)),
+    )
+    return sigma, inflation
 
 
 def expected_yields(likelihood: Likelihood, pars: NumpyArray) -> NumpyArray:

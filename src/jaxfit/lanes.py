@@ -1,35 +1,81 @@
 """Batches of lanes for compiled programs: the only chunking.
 
 A batch is cut into parts that are padded to one of a few sizes, with which programs are compiled; how many of its lanes
-count is a number passed in. The size of the part does not change what becomes of a lane.
+count is a number passed in. Neither the size of the part nor who computes it changes what becomes of a lane.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
+from jaxfit.threads import computing, cores
 from jaxfit.typing import Int, NumpyArray
 
-__all__ = ["LARGEST", "each_lane", "parts", "together"]
+__all__ = ["LARGEST", "each_lane", "run", "together"]
 
 _SIZES = (1, 64, 1024)  # lanes of a compiled program
 LARGEST = _SIZES[-1]
+_FEWEST = 16  # lanes for which another thread is worth its while
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+Part = tuple[NumpyArray, ...]
 
 
-def parts(arrays: tuple[NumpyArray, ...]) -> Iterator[tuple[int, int, tuple[NumpyArray, ...]]]:
-    """Cut arrays with a leading axis of lanes: the first lane of a part, its number of lanes, the padded arrays."""
-    for first in range(0, len(arrays[0]), LARGEST):
-        part = [np.asarray(array[first : first + LARGEST]) for array in arrays]
+def run(
+    program: Callable[[Part, int, int], tuple[Any, ...]],
+    arrays: Part,
+    undone: Callable[[int], tuple[NumpyArray, ...]] | None = None,
+) -> tuple[NumpyArray, ...]:
+    """Compute all lanes of a batch, on every core.
+
+    Args:
+        program: compiled, from a padded part, its number of lanes, and :func:`together`, to arrays with these lanes.
+        arrays: with a leading axis of lanes, at least one.
+        undone: what becomes, after an interrupt from the keyboard, of the lanes from the given one on. Without it, or
+            before anything was computed, the interrupt is passed on.
+    """
+    count, threads = len(arrays[0]), _threads()
+    length = -(-count // _number_of_parts(count, threads))
+
+    def compute(first: int) -> tuple[NumpyArray, ...]:
+        part = tuple(np.asarray(array[first : first + length]) for array in arrays)
         number = len(part[0])
-        padding = next(size for size in _SIZES if size >= number) - number
-        yield first, number, tuple(np.concatenate([a, np.repeat(a[:1], padding, axis=0)]) for a in part)
+        size = next(size for size in _SIZES if size >= number)
+        padded = tuple(np.concatenate([a, np.repeat(a[:1], size - number, axis=0)]) for a in part)
+        with computing():
+            return tuple(np.asarray(a)[:number] for a in program(padded, number, together(size)))
+
+    firsts, found = range(0, count, length), []
+    with ThreadPoolExecutor(threads) if min(threads, len(firsts)) > 1 else nullcontext() as pool:
+        try:
+            for part in pool.map(compute, firsts) if pool else map(compute, firsts):
+                found.append(part)
+        except KeyboardInterrupt:
+            if undone is None or not found:
+                raise
+            found.append(undone(length * len(found)))
+    return found[0] if len(found) == 1 else tuple(np.concatenate(field) for field in zip(*found, strict=True))
+
+
+def _number_of_parts(count: int, threads: int) -> int:
+    least = -(-count // LARGEST)
+    if least > 1:
+        return -(-least // threads) * threads
+    return max(1, min(threads, count // _FEWEST))
+
+
+def _threads() -> int:
+    """One for each core, unless a GPU computes, or whoever has threads of his own has divided the cores already."""
+    alone = jax.default_backend() == "cpu" and threading.current_thread() is threading.main_thread()
+    return cores() if alone else 1
 
 
 def together(lanes: int) -> int:

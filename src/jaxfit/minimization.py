@@ -96,25 +96,23 @@ def minimize(
     if len(problems.start) == 0:
         none, count = np.zeros(0), np.zeros(0, dtype=int)
         return Minima(np.zeros_like(problems.start), none, none, count, count)
-    with computing():
-        if solver in _ON_HOST:
-            run = _ON_HOST[solver]
+    if solver in _ON_HOST:
+        run = _ON_HOST[solver]
+        with computing():
             one_by_one = [
                 _solve_on_host(likelihood, Problems(*lane), run, limit, goal) for lane in zip(*problems, strict=True)
             ]
-            return _stack(one_by_one)
-        found = []
-        for first, number, padded in lanes.parts(tuple(np.asarray(a, dtype=float) for a in problems)):
-            part, width = Problems(*padded), lanes.together(len(padded[0]))
-            try:
-                minima = _solve_batch(likelihood, part, number, solver, limit, goal, damping, width)
-                found.append(Minima(*(np.asarray(a)[:number] for a in minima)))
-            except KeyboardInterrupt:
-                if not found:
-                    raise
-                found.append(_not_run(problems, first))
-                break
-    return found[0] if len(found) == 1 else Minima(*(np.concatenate(a) for a in zip(*found, strict=True)))
+        return _stack(one_by_one)
+
+    every = tuple(np.asarray(a, dtype=float) for a in problems)
+    solved = lanes.run(
+        lambda part, number, width: _solve_batch(
+            likelihood, Problems(*part), number, solver, limit, goal, damping, width
+        ),
+        every,
+        undone=partial(_not_run, problems),
+    )
+    return Minima(*solved)
 
 
 @partial(jax.jit, static_argnames=("solver", "width"))

@@ -2,11 +2,12 @@
 
 XLA on a CPU factorises matrices with the LAPACK of scipy, whose own threads wait for each other by spinning. For the
 matrices of a fit that only costs time, on a busy machine a hundred times the time of the fit itself, and several fits
-at once take the cores from each other. Threads of ours (:mod:`jaxfit.inference.campaigns`) use the cores better.
+at once take the cores from each other. Threads of ours (:func:`jaxfit.lanes.run`) use the cores better.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import jax
 import scipy.linalg  # noqa: F401  # loads the library
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["computing"]
+__all__ = ["computing", "cores"]
 
 _LOCK = threading.Lock()
 _BEFORE: list[int] = []  # numbers of threads to restore
@@ -41,6 +42,11 @@ def computing() -> Iterator[None]:
             _within -= 1
             if _within == 0:
                 _set(_BEFORE)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _set(numbers: list[int]) -> None:

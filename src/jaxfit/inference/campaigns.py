@@ -24,6 +24,7 @@ from tqdm import tqdm
 from jaxfit.errors import InputError, JaxfitError
 from jaxfit.inference.experiments import Outcomes, Plan, perform
 from jaxfit.lanes import LARGEST
+from jaxfit.threads import cores
 from jaxfit.typing import NumpyArray
 
 __all__ = ["Workers", "carry_out"]
@@ -114,7 +115,7 @@ def _chunk_size(plan: Plan, max_memory: float, count: int) -> int:
 def _threads() -> int:
     if jax.default_backend() != "cpu":
         return len(jax.local_devices())
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 # -- the workers -------------------------------------------------------------------------------------------------------

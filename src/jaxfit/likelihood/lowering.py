@@ -224,9 +224,9 @@ class _Lowering:
 
     def _slot_constraint(self, rows: NumpyArray) -> SlotConstraint:
         kind, aux, sigma, tau = self.constraints
-        fields = aux, kind == 1, kind == 2, sigma, tau
+        fields = {"aux": aux, "normal": kind == 1, "poisson": kind == 2, "sigma": sigma, "tau": tau}
         kinds = tuple(name for number, name in ((1, "normal"), (2, "poisson")) if (kind[rows] == number).any())
-        return SlotConstraint(*(asarray(field[rows]) for field in fields), kinds=kinds)
+        return SlotConstraint(**{name: asarray(field[rows]) for name, field in fields.items()}, kinds=kinds)
 
     # -- templates ----------------------------------------------------------------------------------------------------
 

@@ -64,12 +64,11 @@ def sampler(model: pyhf.Model, expected: NumpyArray, aux: str, nominal: NumpyArr
 
 def draw(distribution: Sampler, seed: int, first: int, count: int) -> NumpyArray:
     """The toys ``first`` to ``first + count - 1`` of a seed, (toys, data)."""
-    with jax.enable_x64(True):
-        drawn = [
-            np.asarray(_draw(distribution.mean, distribution.sigma, seed, toys))[:number]
-            for _, number, (toys,) in lanes.parts((np.arange(first, first + count),))
-        ]
-    return np.concatenate(drawn)
+    (drawn,) = lanes.run(
+        lambda part, *_: (_draw(distribution.mean, distribution.sigma, seed, part[0]),),
+        (np.arange(first, first + count),),
+    )
+    return drawn
 
 
 @jax.jit
