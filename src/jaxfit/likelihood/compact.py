@@ -132,8 +132,10 @@ class Compact:
 
     def gradient(self, vector: ArrowVector, data: Data) -> ArrowVector:
         """Gradient of the value."""
-        return self.derivatives(vector, data, jnp.asarray(0.0))[1]
+        slopes: ArrowVector = self.derivatives(vector, data, jnp.asarray(0.0))[1]
+        return slopes
 
+    @jax.jit
     def derivatives(self, vector: ArrowVector, data: Data, exact: Scalar) -> tuple[Scalar, ArrowVector, ArrowMatrix]:
         """Value, gradient, and Hessian (``exact`` 1) or its Fisher approximation (``exact`` 0)."""
         n, aux = self._observed(data)
@@ -190,6 +192,7 @@ class Compact:
         )
         return self._sum_terms(vector, n, aux, data, nu), gradient, hessian
 
+    @jax.jit
     def profile(self, vector: ArrowVector, lower: ArrowVector, upper: ArrowVector, data: Data) -> ArrowVector:
         """Gammas moved to their conditional minimum, slot by slot (exact where a bin has one gamma)."""
         own = self.slot_rows.shape[0]

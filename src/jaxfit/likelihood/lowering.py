@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import pyhf
-from jax.numpy import asarray
 
 from jaxfit.likelihood import interpolation
 from jaxfit.likelihood.compact import Compact, GlobalConstraint, SlotConstraint
@@ -33,7 +33,8 @@ def lower(model: pyhf.Model) -> Compact:
         NotLowerable: a custom modifier, or an option (batching, clipping) that the compact form does not have.
     """
     _check(model)
-    return _Lowering(model).build()
+    arrays: Compact = jax.device_put(_Lowering(model).build())
+    return arrays
 
 
 def _check(model: pyhf.Model) -> None:
@@ -75,7 +76,7 @@ class _Lowering:
         self._number_parameters()
 
     def build(self) -> Compact:
-        """All arrays, on the device."""
+        """All arrays, on the host: to bring them to the device one by one takes a program for every shape."""
         members, classes = self._classes()
         codes = {kind: self.config.modifier_settings.get(kind, {}) for kind in ("normsys", "histosys")}
         # pyhf's own defaults where a model was built with settings for only one of them
@@ -278,6 +279,11 @@ class _Lowering:
             factor_code=factor_code,
             shape_code=shape_code,
         )
+
+
+def asarray(values: Any, dtype: Any = None) -> Any:
+    """An array of numpy where a type says that it will be one of JAX."""
+    return np.asarray(values, dtype=dtype)
 
 
 def _shift_templates(data: Mapping[str, Any], nominal: NumpyArray, bins: slice) -> NumpyArray:

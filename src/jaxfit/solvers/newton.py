@@ -235,6 +235,7 @@ def _fence(step: Int[Array, ""], function: Callable[..., T], *args: Any) -> T:
 
     A condition that always holds (a step is not negative), but that XLA does not see through.
     """
-    shapes = jax.eval_shape(function, *args)
-    value: T = jax.lax.cond(step >= 0, function, lambda *_: jax.tree.map(jnp.zeros_like, shapes), *args)
+    traced = jax.jit(function)  # once for both uses
+    shapes = jax.eval_shape(traced, *args)
+    value: T = jax.lax.cond(step >= 0, traced, lambda *_: jax.tree.map(jnp.zeros_like, shapes), *args)
     return value
