@@ -1,12 +1,12 @@
-"""``python -m benchmarks``: speed of jaxfit beside the agreement with MINUIT, all measured in one run.
+"""``python -m benchmarks``: speed beside agreement, measured on this machine.
 
-Times are the median of several warm calls on this machine; ratios are what travels. MINUIT runs as cabinetry runs it
-(numpy backend, float64). A model on which it would take more than the budget is timed in part, and the table says so.
+Without a command everything is measured, kept in a record, and made into a page with figures.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import platform
@@ -14,144 +14,126 @@ import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-import cabinetry
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pyhf
 
 import jaxfit
-from benchmarks import ensembles, problems, questions
-from benchmarks.timing import clocked, row, timed
-from jaxfit import Status
-from jaxfit.inference.fits import diagnosis_of
-from jaxfit.inference.rescues import several_minima
-from jaxfit.inference.uncertainties import uncertainties
-from jaxfit.likelihood import checked_data, likelihood_of, parameter_space
-from jaxfit.minimization import Problems, minimize
+from benchmarks import breakdowns, comparisons, ensembles, floors, labels, pages, problems, questions, scaling, starts
+
+_PACKAGES = ("jax", "jaxopt", "pyhf", "cabinetry", "iminuit", "numpy", "scipy")
+_OUTPUT = Path("benchmarks-output")
+
+Record = dict[str, Any]
 
 
-def bare_product(model: pyhf.Model) -> Callable[[], Any]:
-    """J.T @ (k*J), J with a row a bin and a column a global parameter: the floor of one Newton iteration."""
-    rng = np.random.default_rng(0)
-    with jax.enable_x64(True):
-        columns = likelihood_of(model).split(jnp.zeros(model.config.npars)).border.size
-        jacobian, weights = (
-            jnp.asarray(rng.normal(size=(model.config.nmaindata, columns))),
-            jnp.ones(model.config.nmaindata),
-        )
-        product = jax.jit(lambda k, jacobian: jacobian.T @ (k[:, None] * jacobian))
-
-    def run() -> Any:
-        with jax.enable_x64(True):
-            return jax.block_until_ready(product(weights, jacobian))
-
-    return run
+def _compare(arguments: argparse.Namespace, record: Record) -> None:
+    for name in arguments.problem or problems.NAMES:
+        rows = comparisons.compare(name, arguments.peers, arguments.tasks, arguments.budget)
+        record["comparisons"] += rows
+        for task in arguments.tasks:
+            print(f"\n{name}, {task}")
+            here = [row for row in rows if row["task"] == task]
+            for row in sorted(here, key=lambda row: (not labels.converged(row), row["seconds"] or 0.0)):
+                print("  " + _line(row))
 
 
-def turns(fit: Callable[[], Any], product: Callable[[], Any], repeat: int = 7) -> tuple[float, float, Any]:
-    """Median time of a fit, its median ratio to the product, and its result; in turns, as machines have slow phases."""
-    fit()
-    pairs = [(timed(fit, 5), timed(product, 15)) for _ in range(repeat)]
-    ratios = [own[0] / other[0] for own, other in pairs]
-    return float(np.median([own[0] for own, _ in pairs])), float(np.median(ratios)), pairs[0][0][1]
+def _line(row: Record) -> str:
+    """One line of the table: a time that is no speed is in parentheses."""
+    time_ = "" if row["seconds"] is None or row["seconds"] != row["seconds"] else labels.duration(row["seconds"])
+    told = [row["verdict"]] if row["verdict"] != "ok" else []
+    told += [f"{what} {row[key]:.1e}" for key, what in (("gap", "2NLL +"), ("pull", "pull"), ("deviation", "off by"))
+             if row[key] is not None]  # fmt: skip
+    told += [f"from {row['made']} of {row['parts']}"] if row["made"] and row["made"] < row["parts"] else []
+    told += [row["error"]] if row["error"] else []
+    shown = time_ if labels.converged(row) else f"({time_})"
+    return f"{labels.label(row['peer']):<28}{shown:>12}   {', '.join(told)[:90]}"
 
 
-def minuit_fit(model: pyhf.Model, data: list[float], budget: float) -> tuple[float, Any, str]:
-    """Seconds of ``cabinetry.fit.fit``, its result, a remark; above the budget an estimate from part of the work."""
-    parameters = np.array(model.config.suggested_init())
-    one = timed(lambda: model.logpdf(parameters, data), 5)[0]
-    # HESSE alone differentiates numerically by every pair of free parameters
-    calls = (~np.array(model.config.suggested_fixed())).sum() ** 2 / 2
-    if one * calls > budget:
-        return one * calls, None, f"not run: HESSE alone needs {calls:.0f} calls of {1e3 * one:.0f} ms"
-    start = time.perf_counter()
-    try:
-        result, remark = cabinetry.fit.fit(model, data), ""
-    except pyhf.exceptions.FailedMinimization as error:
-        result, remark = None, f"(it fails: {str(error).splitlines()[0]})"
-    return time.perf_counter() - start, result, remark
+def _floors(arguments: argparse.Namespace, record: Record) -> None:
+    for name in arguments.problem or problems.NAMES:
+        floors.report(name, *problems.model_and_data(name), arguments.budget)
 
 
-def checks_of(model: pyhf.Model, data: list[float]) -> float:
-    """Seconds of all that a fit does besides fitting: the checks of its input, and its diagnosis."""
-    likelihood, space, checked = likelihood_of(model), parameter_space(model), checked_data(model, data)
-    lower, upper = space.box()
-    minima = minimize(likelihood, Problems(checked[None], space.start[None], lower[None], upper[None]))
-    around = uncertainties(likelihood, space, minima.pars[0], checked, Status(int(minima.status[0])))
-    known: dict[str, Any] = {"edm_goal": 1e-8, "solver": "newton", "iterations": 1, "rescues": ()}
-
-    def check() -> None:
-        checked_data(model, data)
-        several_minima(model)
-        diagnosis_of(model, checked, space, minima, around, warnings=[], **known)
-
-    return timed(check, 101)[0]
+def _questions(arguments: argparse.Namespace, record: Record) -> None:
+    questions.report()
 
 
-def report(name: str, model: pyhf.Model, data: list[float], budget: float) -> None:
-    """One block of the table."""
-    poi = model.config.poi_name
-    start = time.perf_counter()
-    jaxfit.fit(model, data)
-    first = time.perf_counter() - start
-    product = bare_product(model)
-    fit, ratio, ours = turns(lambda: jaxfit.fit(model, data), product)
-    checks = checks_of(model, data)
-    matrices = [clocked(lambda result=jaxfit.fit(model, data): result.corr_mat)[0] for _ in range(7)]  # noqa: B008
-    scan, points = timed(lambda: jaxfit.scan(model, data, poi, n_steps=41), 7)
-    failed = sum(not status.converged for status in points.statuses)
-    seconds, theirs, remark = minuit_fit(model, data, budget)
+def _toys(arguments: argparse.Namespace, record: Record) -> None:
+    ensembles.report()
 
-    print(f"\n{name}: {model.config.npars} parameters, {model.config.nmaindata} bins")
-    row("jaxfit.fit with uncertainties, first", first, "traces and compiles, unless a model of this shape did before")
-    row(
-        "jaxfit.fit with uncertainties, warm",
-        fit,
-        f"{ours.status.name}, EDM {ours.edm:.0e}, {ours.iterations} iterations",
-    )
-    row("... of which checks and diagnosis", checks, f"{100 * checks / fit:.1f} % of it")
-    row("corr_mat, when it is first read", float(np.median(matrices)), "")
-    row("jaxfit.scan of the POI, 41 points, warm", scan, f"= {scan / fit:.1f} fits, {failed} points not converged")
-    row("J.T @ (k*J) of this size", fit / ratio, f"a warm fit is {ratio:.0f} of them, measured in turns")
-    row("cabinetry.fit.fit", seconds, f"= {seconds / fit:.0f} x jaxfit.fit {remark}")
-    if theirs is not None:
-        pull = np.abs(theirs.bestfit - ours.bestfit) / np.where(ours.uncertainty > 0, ours.uncertainty, 1.0)
-        sigmas = (result.uncertainty[model.config.poi_index] for result in (ours, theirs))
-        print(
-            f"  agreement: 2NLL jaxfit - MINUIT {ours.best_twice_nll - theirs.best_twice_nll:+.1e}, best fits within "
-            f"{pull.max():.1e} sigma, sigma(POI) {' and '.join(f'{sigma:.5f}' for sigma in sigmas)}"
-        )
+
+def _scaling(arguments: argparse.Namespace, record: Record) -> None:
+    record["scaling"] = scaling.measure()
+    for row in record["scaling"]:
+        times = ", ".join(labels.duration(seconds) for seconds in row["seconds"])
+        print(f"  {row['fitter']}, {row['task']}: {row['what']} {row['sizes']}: {times}; exponent {row['exponent']}")
+
+
+def _breakdown(arguments: argparse.Namespace, record: Record) -> None:
+    record["breakdowns"] = breakdowns.measure(arguments.problem or ("ttbar", "M", "L"))
+    for row in record["breakdowns"]:
+        print(f"\n{row['problem']}: {labels.duration(row['total'])}, {row['of']}")
+        for name, seconds in row["parts"].items():
+            print(f"  {name:<40}{labels.duration(seconds):>12}")
+
+
+def _starts(arguments: argparse.Namespace, record: Record) -> None:
+    record["starts"] = starts.measure(arguments.problem or ("ttbar",))
+    for row in record["starts"]:
+        print(f"  {row['problem']}: {labels.label(row['fitter'])}, {row['cache']} cache: {row['seconds']:.2f} s; "
+              f"imports of pyhf, cabinetry and jax {row['imports']:.2f} s")  # fmt: skip
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Record], None], str]] = {
+    "compare": (_compare, "all fitters on the same questions"),
+    "floors": (_floors, "a fit beside cabinetry's and beside a matrix product"),
+    "questions": (_questions, "rankings, limits, intervals, yields beside cabinetry's"),
+    "toys": (_toys, "toys beside loops of cabinetry and pyhf, and beside numpy"),
+    "scaling": (_scaling, "time and memory against size"),
+    "breakdown": (_breakdown, "where the time of a fit goes"),
+    "starts": (_starts, "whole processes"),
+}
 
 
 def main() -> None:
-    """Parse the command line and print the table."""
-    tables: dict[str, Callable[[], None]] = {"questions": questions.report, "toys": ensembles.report}
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "problem",
-        nargs="*",
-        default=[*problems.NAMES, *tables],
-        help="S G M L ttbar, workspace files, questions (rankings, limits, ...), or toys",
+    """Parse the command line, measure, and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()),
     )
-    parser.add_argument("--budget", type=float, default=600.0, help="seconds that MINUIT may take on one model")
-    arguments = parser.parse_args()
-    packages = ("jax", "jaxopt", "pyhf", "cabinetry", "iminuit", "numpy")
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, JAX on {jax.default_backend()}, load {os.getloadavg()[0]:.1f}"
-    )
+    parser.add_argument("command", nargs="?", choices=[*COMMANDS, "all"], default="all", help="what to measure")
+    parser.add_argument("problem", nargs="*", help="S G M L ttbar, or workspace files; default: the command's")
+    parser.add_argument("--peers", nargs="+", default=comparisons.PEERS, help="fitters to compare")
+    parser.add_argument("--tasks", nargs="+", default=comparisons.TASKS, choices=comparisons.TASKS)
+    parser.add_argument("--budget", type=float, default=comparisons.BUDGET, help="seconds of a fitter for one question")
+    parser.add_argument("--output", type=Path, default=_OUTPUT, help="folder of the record and the page")
+    arguments = parser.parse_intermixed_args()
+    record: Record = {
+        "machine": [
+            f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, JAX on {jax.default_backend()}",
+            f"load {os.getloadavg()[0]:.1f} at the start, {time.strftime('%Y-%m-%d')}",
+        ],
+        "versions": {"Python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        **{key: [] for key in ("comparisons", "scaling", "breakdowns", "starts", "gpu")},
+    }
+    print(", ".join(f"{name} {number}" for name, number in record["versions"].items()))
+    print("; ".join(record["machine"]))
     pyhf.set_backend("numpy", precision="64b")
     logging.disable(logging.ERROR)  # pyhf prints the whole covariance of a fit that fails
-    for name in arguments.problem:
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    file = arguments.output / "record.json"
+    for name in COMMANDS if arguments.command == "all" else [arguments.command]:
+        print(f"\n== {COMMANDS[name][1]}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", jaxfit.FitWarning)  # the status is in the table
-            if name in tables:
-                tables[name]()
-                continue
-            report(name, *problems.model_and_data(name), arguments.budget)
+            COMMANDS[name][0](arguments, record)
+        file.write_text(json.dumps(record), encoding="utf-8")
+    print(f"\nrecord and page: {pages.write(file, arguments.output)}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ def main(name: str, job: Path, answers_file: Path) -> None:
     from benchmarks.peers.protocol import answers
 
     made = json.loads(job.read_text())
-    peer = importlib.import_module(f"benchmarks.peers.{name}").Fitter(made["workspace"])
+    kind, _, solver = name.partition(":")
+    fitter = importlib.import_module(f"benchmarks.peers.{kind}").Fitter
+    peer = fitter(made["workspace"], *([solver] if solver else []))
 
     def done(so_far: dict[str, Any]) -> None:
         answers_file.write_text(json.dumps({"settings": peer.settings, "tasks": so_far}))

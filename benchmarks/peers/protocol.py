@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyhf
 
-__all__ = ["TASKS", "Answer", "Held", "Peer", "Point", "answers"]
+__all__ = ["TASKS", "Answer", "Held", "Made", "Peer", "Point", "answers"]
 
 TASKS = ("fit", "uncertainties", "scan", "ranking", "limit", "toys")
 _REPEATS, _SHORT = 15, 2.0  # most warm calls of a task, and the seconds after which no further one is made
@@ -32,7 +32,7 @@ class Answer:
         first: seconds of the first call, which compiles where there is something to compile.
         made: how many of the question's parts were made.
         parts: how many fits (or pairs of fits, for toys) the question asks for.
-        points: for each fit made the parameters at its minimum, in pyhf's order.
+        points: for each fit made (of toys: of the first) the parameters at its minimum, in pyhf's order.
         values: what else was asked: uncertainties of all parameters, or the limits (observed, then expected from -2 to
             +2 standard deviations); empty for other questions.
         error: why there is no answer.
@@ -45,6 +45,13 @@ class Answer:
     points: list[list[float]] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     error: str = ""
+
+
+class Made(NamedTuple):
+    """How many parts of a question of several fits were made, and a call for their minima, outside of the clock."""
+
+    parts: int
+    points: Callable[[], list[Point]]
 
 
 class Peer:
@@ -67,6 +74,15 @@ class Peer:
         self.data = np.array(workspace.data(self.model))
         self.poi = str(self.model.config.poi_name)
 
+    def settings_of(self, held: Held, start: Point | None) -> tuple[np.ndarray, np.ndarray]:
+        """Start values, and which parameters are fixed."""
+        init = np.array(self.model.config.suggested_init() if start is None else start, dtype=float)
+        fixed = np.array(self.model.config.suggested_fixed())
+        for name, value in held.items():
+            index = self.model.config.par_names.index(name)
+            init[index], fixed[index] = value, True
+        return init, fixed
+
     def fit(self, data: np.ndarray, held: Held, start: Point | None) -> Point:
         """The minimum for these data (with their auxiliary data), from a start point, default the model's.
 
@@ -83,33 +99,34 @@ class Peer:
         """CLs upper limits at 95 %, q-tilde, asymptotic: observed, and expected from -2 to +2 standard deviations."""
         raise NotImplementedError
 
-    def scan(self, values: Sequence[float], budget: float) -> list[Point]:
+    def scan(self, values: Sequence[float], budget: float) -> Made:
         """The POI held at each of the values."""
         start = self.fit(self.data, {}, None)
-        return _while(budget, [lambda v=v: self.fit(self.data, {self.poi: v}, start) for v in values])  # type: ignore[misc]
+        return _while(budget, [lambda v=v: self.fit(self.data, {self.poi: v}, start) for v in values])
 
-    def ranking(self, refits: Sequence[tuple[str, float]], budget: float) -> list[Point]:
+    def ranking(self, refits: Sequence[tuple[str, float]], budget: float) -> Made:
         """A nuisance parameter held at a value, for each of the refits."""
         start = self.fit(self.data, {}, None)
-        return _while(budget, [lambda n=n, v=v: self.fit(self.data, {n: v}, start) for n, v in refits])  # type: ignore[misc]
+        return _while(budget, [lambda n=n, v=v: self.fit(self.data, {n: v}, start) for n, v in refits])
 
-    def toys(self, data: Sequence[np.ndarray], tested: float, budget: float) -> list[Point]:
+    def toys(self, data: Sequence[np.ndarray], tested: float, budget: float) -> Made:
         """For each toy the minimum, and the minimum with the POI held at the tested value."""
 
         def both(toy: np.ndarray) -> np.ndarray:
             return np.array([self.fit(toy, {}, None), self.fit(toy, {self.poi: tested}, None)])
 
-        return [point for two in _while(budget, [lambda t=t: both(t) for t in data]) for point in two]  # type: ignore[misc]
+        made = _while(budget, [lambda t=t: both(t) for t in data])
+        return Made(made.parts, lambda: [point for two in made.points() for point in two])
 
 
-def _while(budget: float, parts: Sequence[Callable[[], Any]]) -> list[Any]:
+def _while(budget: float, parts: Sequence[Callable[[], Any]]) -> Made:
     """The parts, one after another, at least one, until the budget is spent."""
     end, made = time.perf_counter() + budget, []
     for part in parts:
         made.append(part())
         if time.perf_counter() > end:
             break
-    return made
+    return Made(len(made), lambda: made)
 
 
 def answers(peer: Peer, job: Mapping[str, Any], done: Callable[[dict[str, Any]], None]) -> None:
@@ -117,39 +134,43 @@ def answers(peer: Peer, job: Mapping[str, Any], done: Callable[[dict[str, Any]],
     made = {}
     for task, how in job["tasks"].items():
         parts = len(how.get("values") or how.get("refits") or how.get("data") or [0])
-        made[task] = asdict(_answer(peer, _question(peer, task, how, job["budget"]), parts, 2 if task == "toys" else 1))
+        made[task] = asdict(_answer(peer, _question(peer, task, how, job["budget"]), parts))
         done(made)
 
 
-def _question(peer: Peer, task: str, how: Mapping[str, Any], budget: float) -> Callable[[], tuple[Any, Any]]:
-    """The call to time, which returns points and other values."""
+def _question(peer: Peer, task: str, how: Mapping[str, Any], budget: float) -> Callable[[], tuple[Made, Any]]:
+    """The call to time, which returns what was made and other values."""
     if task == "toys":
         toys = [np.array(toy) for toy in how["data"]]
         return lambda: (peer.toys(toys, how["tested"], budget), ())
     return {
-        "fit": lambda: ([peer.fit(peer.data, {}, None)], ()),
-        "uncertainties": lambda: (lambda point, sigma: ([point], sigma))(*peer.uncertainties()),
+        "fit": lambda: (_one(peer.fit(peer.data, {}, None)), ()),
+        "uncertainties": lambda: (lambda point, sigma: (_one(point), sigma))(*peer.uncertainties()),
         "scan": lambda: (peer.scan(how["values"], budget), ()),
         "ranking": lambda: (peer.ranking([(name, value) for name, value in how["refits"]], budget), ()),
-        "limit": lambda: ([], peer.limit((how["bracket"][0], how["bracket"][1]))),
+        "limit": lambda: (Made(1, list), peer.limit((how["bracket"][0], how["bracket"][1]))),
     }[task]
 
 
-def _answer(peer: Peer, question: Callable[[], tuple[Any, Any]], parts: int, fits_a_part: int) -> Answer:
+def _one(point: Point) -> Made:
+    return Made(1, lambda: [point])
+
+
+def _answer(peer: Peer, question: Callable[[], tuple[Made, Any]], parts: int) -> Answer:
     times: list[float] = []
     try:
         while not times or (len(times) == 1 and peer.compiles) or (sum(times) < _SHORT and len(times) <= _REPEATS):
             start = time.perf_counter()
-            points, values = question()
+            made, values = question()
             times.append(time.perf_counter() - start)
+        points = [np.asarray(point, float).tolist() for point in made.points()]
     except Exception as error:  # whatever a fitter raises is its answer
-        return Answer(parts=parts, error=f"{type(error).__name__}: {error}".splitlines()[0][:200])
-    made = len(points) // fits_a_part if parts > 1 else 1
+        return Answer(parts=parts, error=(f"{type(error).__name__}: {error}".splitlines() or [""])[0][:200])
     return Answer(
-        seconds=float(np.median(times[1:] or times)) * parts / made,
+        seconds=float(np.median(times[1:] or times)) * parts / made.parts,
         first=times[0],
-        made=made,
+        made=made.parts,
         parts=parts,
-        points=[np.asarray(point, float).tolist() for point in points],
+        points=points,
         values=np.asarray(values, float).tolist(),
     )
