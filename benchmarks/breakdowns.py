@@ -28,6 +28,7 @@ from jaxfit.typing import NumpyArray
 
 __all__ = ["measure"]
 
+_TURNS = 7
 _ROUND = 30  # calls of a piece in a loop
 
 
@@ -48,10 +49,14 @@ def _breakdown(name: str, model: pyhf.Model, data: list[float]) -> dict[str, Any
     def solve(maxiter: int | None = None) -> Any:
         return minimize(likelihood, problem, goal=fits._LAST_STEP, maxiter=maxiter)
 
-    total, _ = timed(lambda: jaxfit.fit(model, data))
-    minimization, minima = timed(solve)
-    free = lower < upper
-    around, _ = timed(lambda: curvatures.curvature(likelihood, minima.pars[0], free, np.zeros_like(free), observed))
+    minima, free = solve(), lower < upper
+
+    def curve() -> Any:
+        return curvatures.curvature(likelihood, minima.pars[0], free, np.zeros_like(free), observed)
+
+    whole = (lambda: jaxfit.fit(model, data)), solve, curve
+    turns = [[timed(call, 3)[0] for call in whole] for _ in range(_TURNS)]  # as machines have slow phases
+    total, minimization, around = (float(np.median(times)) for times in zip(*turns, strict=True))
     count = int(minima.iterations[0])
     exact = sum(float(solve(k).edm[0]) < newton._SWITCH for k in range(1, count))  # from there on it is exact
     piece = _pieces(likelihood, space.box(), minima.pars[0], observed)

@@ -49,9 +49,7 @@ _ROOT = Path(__file__).parents[1]
 Row = dict[str, Any]
 
 
-def compare(
-    name: str, peers: Sequence[str] = PEERS, tasks: Sequence[str] = TASKS, budget: float = BUDGET
-) -> list[Row]:
+def compare(name: str, peers: Sequence[str] = PEERS, tasks: Sequence[str] = TASKS, budget: float = BUDGET) -> list[Row]:
     """The rows of a record's "comparisons" for one problem.
 
     Args:

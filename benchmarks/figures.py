@@ -9,55 +9,61 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.labels import color, converged, duration, label, ordered
 
 __all__ = ["breakdowns", "overview", "scaling", "starts"]
 
-_ROW = 0.3  # height of a row in inches
 _WIDTH = 10.0  # of a figure, with 100 dots an inch: 1000
 _PARTS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb", "#44bb99", "#ddaa33", "#555555")
 
 
 def overview(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Time of every fitter (a row) for every problem (a column) and task (a panel of it), hollow if not converged."""
-    rows = [row for row in rows if row["seconds"] is not None]
+    rows = [row for row in rows if row["seconds"] is not None and np.isfinite(row["seconds"])]
     problems, tasks = (list(dict.fromkeys(row[key] for row in rows)) for key in ("problem", "task"))
-    peers = ordered(row["peer"] for row in rows)
-    heights = [len({row["peer"] for row in rows if row["task"] == task}) for task in tasks]
-    figure = Figure(figsize=(_WIDTH, 1.0 + sum(_ROW * height + 0.55 for height in heights)), layout="constrained")
+    shown = {task: ordered(row["peer"] for row in rows if row["task"] == task)[::-1] for task in tasks}
+    heights = [len(shown[task]) + 1 for task in tasks]
+    figure = Figure(figsize=(_WIDTH, 1.0 + sum(0.2 * height + 0.1 for height in heights)), layout="constrained")
     panels = figure.subplots(
-        len(tasks), len(problems), squeeze=False, height_ratios=[height + 1 for height in heights], sharex="col"
+        len(tasks), len(problems), squeeze=False, height_ratios=heights, sharex="col", sharey="row"
     )
     for task, line in zip(tasks, panels, strict=True):
-        shown = [peer for peer in peers if any(row["peer"] == peer and row["task"] == task for row in rows)]
         for problem, axes in zip(problems, line, strict=True):
-            here = [row for row in rows if (row["problem"], row["task"]) == (problem, task)]
-            for row in here:
-                _point(axes, row, shown[::-1].index(row["peer"]))
-            axes.set_ylim(-0.7, len(shown) - 0.3)
-            first = problem == problems[0]
-            axes.set_yticks(range(len(shown)), [label(peer) for peer in shown[::-1]] if first else [""] * len(shown))
-            _logarithmic(axes)
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.tick_params(axis="y", length=0, labelsize="small")
+            axes.set_ylim(-0.7, len(shown[task]) - 0.3)
+            axes.set_yticks(range(len(shown[task])), [label(peer) for peer in shown[task]])
+            axes.grid(color="0.92", axis="y", linewidth=0.8)
+            axes.set_axisbelow(True)
+            for row in rows:
+                if (row["problem"], row["task"]) == (problem, task):
+                    _point(axes, row, shown[task].index(row["peer"]))
             if task == tasks[0]:
-                axes.set_title(problem, fontweight="bold")
-            if first:
-                axes.set_ylabel(task, fontweight="bold")
+                axes.set_title(problem, fontweight="bold", fontsize="medium")
+        line[0].set_ylabel(task, fontweight="bold")
+    for axes in panels[0]:
+        axes.margins(x=0.1)
+    figure.align_ylabels(panels[:, 0])
     figure.supxlabel("time in seconds", fontsize="medium")
+    marker: dict[str, Any] = {"color": "black", "marker": "o", "linestyle": ""}
     handles = [
-        Line2D([], [], color="black", marker="o", linestyle="", label="converged"),
-        Line2D([], [], color="black", marker="o", linestyle="", markerfacecolor="none", label="not converged"),
+        Line2D([], [], **marker, label="converged"),
+        Line2D([], [], **marker, markerfacecolor="none", label="not converged"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
 def scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Time and memory against size, one column for every kind of size, with the slopes of the upper half."""
+    """Time and memory against size, a line of panels for every kind of size, with the slopes of the upper half."""
     kinds = list(dict.fromkeys(row["what"] for row in rows))
-    figure = Figure(figsize=(_WIDTH, 8.4), layout="constrained")
-    panels = figure.subplots(3, len(kinds), squeeze=False, height_ratios=(4, 1.4, 2.2), sharex="col")
-    for what, (upper, middle, lower) in zip(kinds, panels.T, strict=True):
+    figure = Figure(figsize=(_WIDTH, 0.4 + 2.6 * len(kinds)), layout="constrained")
+    panels = figure.subplots(len(kinds), 3, squeeze=False, width_ratios=(4, 3, 3))
+    for what, (times, memories, words) in zip(kinds, panels, strict=True):
         here = [row for row in rows if row["what"] == what]
         for number, row in enumerate(here):
             same = sum(other["fitter"] == row["fitter"] for other in here[:number])
@@ -65,20 +71,21 @@ def scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
                 "color": color(row["fitter"]), "linestyle": ("-", "--", ":", "-.")[same % 4],
                 "marker": "os^v"[same % 4], "markersize": 4.5, "linewidth": 1.2,
             }  # fmt: skip
-            slope = "" if row["exponent"] is None else f": size^{row['exponent']:.2f}"
-            upper.plot(row["sizes"], row["seconds"], **style, label=f"{label(row['fitter'])}, {row['task']}{slope}")
-            lower.plot(row["sizes"], row["memory_mib"], **style)
-        for axes in (upper, lower):
+            slope = "" if row["exponent"] is None else f"time ∝ size$^{{{row['exponent']:.2f}}}$"
+            text = "\n".join(filter(None, (f"{label(row['fitter'])}: {row['task'].replace(', ', chr(10), 1)}", slope)))
+            times.plot(row["sizes"], row["seconds"], **style, label=text)
+            memories.plot(row["sizes"], row["memory_mib"], **style)
+        for axes in (times, memories):
             axes.set_xscale("log")
-            axes.set_yscale("log")
             axes.grid(color="0.92")
+            axes.set_xlabel(what)
+        times.set_yscale("log")
+        times.set_ylabel("seconds")
+        memories.set_ylim(bottom=0)
+        memories.set_ylabel("MiB above the model")
         # a panel of its own, as a legend would lie on some curve
-        middle.axis("off")
-        middle.legend(*upper.get_legend_handles_labels(), loc="center", fontsize="x-small", frameon=False)
-        lower.set_xlabel(what)
-        upper.tick_params(labelbottom=True)
-    panels[0, 0].set_ylabel("seconds")
-    panels[2, 0].set_ylabel("MiB above pyhf's model")
+        words.axis("off")
+        words.legend(*times.get_legend_handles_labels(), loc="center left", fontsize="small", frameon=False)
     return figure
 
 
@@ -131,21 +138,8 @@ def starts(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _point(axes: Axes, row: Mapping[str, Any], y: int) -> None:
-    good = converged(row)
     shade = color(row["peer"])
-    axes.axhline(y, color="0.92", linewidth=0.8, zorder=0)
-    axes.plot(row["seconds"], y, "o", color=shade, markersize=6.5, markerfacecolor=shade if good else "none")
-
-
-def _logarithmic(axes: Axes) -> None:
-    axes.set_xscale("log")
-    low, high = (np.log10(edge) for edge in axes.get_xlim())
-    step = max(int(np.ceil((high - low) / 4)), 1)
-    ticks = np.arange(np.floor(low), np.ceil(high) + 1, step)
-    axes.set_xticks(10.0**ticks)
-    axes.minorticks_off()
-    axes.set_xlim(10**low / 1.5, 10**high * 1.5)
-    axes.tick_params(axis="y", length=0)
+    axes.plot(row["seconds"], y, "o", color=shade, markersize=6, markerfacecolor=shade if converged(row) else "none")
 
 
 def _stack(axes: Axes, bars: Sequence[tuple[str, Mapping[str, float]]], *, least: float) -> None:

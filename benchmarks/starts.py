@@ -10,7 +10,9 @@ imports pyhf, cabinetry and jax.
 from __future__ import annotations
 
 import json
+import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,8 +20,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 __all__ = ["measure"]
 
@@ -67,7 +67,7 @@ def _ours(file: Path, folder: Path, repeats: int) -> list[dict[str, Any]]:
         caches = [str(folder / (f"cold-{i}" if cache == "cold" else "warm")) for i in range(repeats + 1)]
         if cache == "warm":
             _seconds(command, {"JAXFIT_CACHE_DIR": caches[0]})
-        seconds = float(np.median([_seconds(command, {"JAXFIT_CACHE_DIR": place}) for place in caches[1:]]))
+        seconds = statistics.median([_seconds(command, {"JAXFIT_CACHE_DIR": place}) for place in caches[1:]])
         last = {"JAXFIT_CACHE_DIR": caches[0]}
         parts = json.loads(_output([sys.executable, "-m", "benchmarks.starts", str(file)], last).splitlines()[-1])
         rows.append({"fitter": "jaxfit_newton", "cache": cache, "seconds": seconds, "parts": parts})
@@ -94,7 +94,7 @@ def _others(file: Path, repeats: int) -> list[dict[str, Any]]:
 
 
 def _median(command: Sequence[str], settings: Mapping[str, str], repeats: int) -> float:
-    return float(np.median([_seconds(command, settings) for _ in range(repeats)]))
+    return statistics.median([_seconds(command, settings) for _ in range(repeats)])
 
 
 def _seconds(command: Sequence[str], settings: Mapping[str, str]) -> float:
@@ -159,11 +159,11 @@ def clock(file: str) -> dict[str, float]:
 
 def _length(spans: list[tuple[float, float]]) -> float:
     """Of the union of intervals."""
-    total, end = 0.0, -np.inf
+    total, end = 0.0, -math.inf
     for first, last in sorted(spans):
         total += max(last - max(first, end), 0.0)
         end = max(end, last)
-    return float(total)
+    return total
 
 
 if __name__ == "__main__":

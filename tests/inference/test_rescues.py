@@ -289,6 +289,42 @@ def test_a_valley_beside_a_minimum_at_a_kink_is_found():
     assert result.best_twice_nll < on_kink.best_twice_nll - 0.4
 
 
+def test_a_parameter_looser_than_its_constraint_is_explored():
+    """Two minima 0.003 apart in 2 NLL, none of the variations same-sided: the uncertainty of shower tells, 1.4."""
+
+    def sample(name, nominal, *modifiers):
+        return {"name": name, "data": nominal, "modifiers": list(modifiers)}
+
+    def both(name, hi, lo, up, down):
+        return [{"type": "normsys", "name": name, "data": {"hi": hi, "lo": lo}}, histosys(name, down, up)]
+
+    signal = sample(
+        "signal", [25.0, 100.0, 100.0], {"type": "normfactor", "name": "mu", "data": None},
+        *both("jes", 1.284, 0.7788, [31.25, 75.0, 112.5], [18.75, 112.5, 87.5]),
+        *both("shower", 0.7788, 1.284, [31.25, 71.875, 71.875], [18.75, 109.375, 118.75]),
+    )  # fmt: skip
+    background = sample("background", [100.0, 100.0, 75.0],
+                        *both("jes", 0.7788, 1.284, [87.5, 112.5, 56.25], [125.0, 87.5, 84.375]))  # fmt: skip
+    workspace = pyhf.Workspace({
+        "channels": [{"name": "SR", "samples": [signal, background]}],
+        "observations": [{"name": "SR", "data": [125.0, 186.0, 175.0]}],
+        "measurements": [{"name": "fit", "config": {"poi": "mu", "parameters": []}}],
+        "version": "1.0.0",
+    })  # fmt: skip
+    model = workspace.model(modifier_settings={
+        "normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}
+    })  # fmt: skip
+    data = workspace.data(model)
+    assert not rescues.several_minima(model)
+    result = jaxfit.fit(model, data, on_failure="ignore")
+    assert result.status == Status.MULTIPLE_MINIMA
+    assert result.bestfit[result.labels.index("shower")] > 0.3
+    left = jaxfit.fit(model, data, par_bounds={"shower": (-5.0, 0.0)}, on_failure="ignore")
+    assert 0 < left.best_twice_nll - result.best_twice_nll < 0.01
+    sigma = left.uncertainty[result.labels.index("shower")]
+    assert sigma > 1.3
+
+
 def test_policies(twins):
     model, data = twins
     with pytest.raises(FitError, match="MULTIPLE_MINIMA") as caught:

@@ -13,7 +13,7 @@ from jaxfit.diagnoses import Diagnosis, device, versions
 from jaxfit.inference.crossings import crossings, free_indices
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.goodness import saturated_p_value
-from jaxfit.inference.rescues import FAILED, SEED, explore, rescue, several_minima
+from jaxfit.inference.rescues import FAILED, SEED, explore, explore_beside, loosened, rescue, several_minima
 from jaxfit.inference.uncertainties import FLAT, SETTLED, Uncertainties, uncertainties
 from jaxfit.inference.verifications import verified
 from jaxfit.likelihood import (
@@ -128,12 +128,14 @@ def best_fit(
         iterations += int(minima.iterations[0])
         around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
 
-    climbs = around.status in FAILED
+    climbs, loose = around.status in FAILED, loosened(model, data, minima.pars[0], around.sigma).any()
     rescues: tuple[str, ...] = ()
-    if climbs or several_minima(model):
+    if climbs or loose or several_minima(model):
         first = minima._replace(status=np.array([around.status if climbs else minima.status[0]]))
         options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "goal": goal}
         solved = explore(model, problem, rescue(model, problem, first, **options), **options)
+        if loose and not climbs:
+            solved = explore_beside(model, problem, solved, around.sigma, around.correlation(), **options)
         rescues, iterations = solved.rescues[0], iterations + int(solved.iterations[0] - minima.iterations[0])
         if solved.status[0] != first.status[0] or not np.array_equal(solved.pars, minima.pars):
             minima = solved.minima

@@ -12,16 +12,17 @@ import numpy as np
 
 from jaxfit.inference.rungs import FAILED, HOPELESS, LADDER, RANDOM_STARTS, SEED, Failed, take
 from jaxfit.inference.uncertainties import diagnose
-from jaxfit.likelihood import Model, kinked, likelihood_of, possible, prefit_widths, same_sided
+from jaxfit.likelihood import Model, constraint_curvatures, kinked, likelihood_of, possible, prefit_widths, same_sided
 from jaxfit.minimization import Minima, Problems, minimize
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["FAILED", "SEED", "Solved", "explore", "rescue", "several_minima", "solve"]
+__all__ = ["FAILED", "SEED", "Solved", "explore", "explore_beside", "loosened", "rescue", "several_minima", "solve"]
 
 _COSTLY = 64  # lanes of a batch at most that climb the rungs which cannot be batched
 _AS_GOOD = 1.0  # difference in -2 log(likelihood) within which two minima compete
 _APART = 0.5  # pre-fit widths between two different minima
+_LOOSENED = 1.1  # widths of the constraint
 _BEYOND, _NEAR = 1e-3, 0.1  # pre-fit widths from a kink: a start on its other side, and a minimum that is near
 
 
@@ -118,6 +119,43 @@ def explore(model: Model, problems: Problems[NumpyArray], solved: Solved, **opti
     suspects, width, here = same_sided(model), prefit_widths(model), solved.pars[lanes]
     starts = [(lanes, np.where(suspects, signs * width, here)) for signs in _signs(suspects)]
     starts += [(lanes[some], start) for some, start in _across_kinks(kinked(model), width, here)]
+    return _lowest(model, problems, solved, starts, suspects, options)
+
+
+def explore_beside(
+    model: Model,
+    problem: Problems[NumpyArray],
+    solved: Solved,
+    sigma: NumpyArray,
+    correlation: NumpyArray,
+    **options: Any,
+) -> Solved:
+    """Start a standard deviation to either side of a minimum, along the parameter that :func:`loosened` puts first."""
+    index = int(np.argmax(loosened(model, problem.data[0], solved.pars[0], sigma)))
+    step, suspects = correlation[:, index] * sigma, np.arange(sigma.size) == index
+    starts = [(np.array([0]), solved.pars + side * step) for side in (1.0, -1.0)]
+    return _lowest(model, problem, solved, starts, suspects, options)
+
+
+def loosened(model: Model, data: NumpyArray, pars: NumpyArray, sigma: NumpyArray) -> NumpyArray:
+    """How far beyond its constraint each parameter's uncertainty is, in units of that, where noticeably; otherwise 0.
+
+    A convex likelihood of the data can only narrow a parameter. Where it widens one, there may be another minimum.
+    """
+    ratio = sigma * np.sqrt(constraint_curvatures(model, data, pars))
+    return np.where(ratio > _LOOSENED, ratio, 0.0)
+
+
+def _lowest(
+    model: Model,
+    problems: Problems[NumpyArray],
+    solved: Solved,
+    starts: list[tuple[NumpyArray, NumpyArray]],
+    suspects: NumpyMask,
+    options: dict[str, Any],
+) -> Solved:
+    """The lowest minima from further starts of some lanes; another that is as good has other values of ``suspects``."""
+    width = prefit_widths(model)
     every = take(problems, np.concatenate([some for some, _ in starts]))
     every = every._replace(start=np.concatenate([start for _, start in starts]))
     others, first = minimize(likelihood_of(model), every, **options), 0

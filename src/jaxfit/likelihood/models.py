@@ -32,6 +32,7 @@ __all__ = [
 
 _REVIEWS: WeakKeyDictionary[pyhf.Model, Review] = WeakKeyDictionary()
 _SPACES: WeakKeyDictionary[pyhf.Model, ParameterSpace] = WeakKeyDictionary()
+_TABLES: WeakKeyDictionary[Any, tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]] = WeakKeyDictionary()
 _LARGEST = np.finfo(float).max
 
 
@@ -151,12 +152,18 @@ def _refuse_datum(model: pyhf.Model, index: int, value: float) -> NoReturn:
 
 
 def constraint_table(config: Any) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
-    """Constraint of every parameter, with one neutral entry more for padding.
+    """Constraint of every parameter, with one neutral entry more for padding; found once.
 
     Returns:
         The kind (0 none, 1 normal, 2 Poisson), the position of the auxiliary datum in the data, the width of a normal
         constraint, and the factor tau of a Poisson constraint, which expects tau * gamma.
     """
+    if config not in _TABLES:
+        _TABLES[config] = _constraint_table(config)
+    return _TABLES[config]
+
+
+def _constraint_table(config: Any) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
     kind = np.zeros(config.npars + 1, dtype=int)
     aux = np.full(config.npars + 1, config.nmaindata + config.nauxdata)
     sigma, tau = np.ones(config.npars + 1), np.ones(config.npars + 1)
@@ -169,6 +176,8 @@ def constraint_table(config: Any) -> tuple[NumpyArray, NumpyArray, NumpyArray, N
             kind[where], sigma[where] = 1, paramset.width()
         else:
             kind[where], tau[where] = 2, paramset.factors
+    for column in (kind, aux, sigma, tau):
+        column.flags.writeable = False
     return kind, aux, sigma, tau
 
 
