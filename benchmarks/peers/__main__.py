@@ -1,4 +1,4 @@
-"""``python -m benchmarks.peers NAME JOB ANSWERS``: one fitter answers the tasks of a job file, in its own environment."""
+"""``python -m benchmarks.peers NAME JOB ANSWERS``: a fitter answers the tasks of a job file, in its own environment."""
 
 from __future__ import annotations
 

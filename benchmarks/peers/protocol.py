@@ -1,4 +1,4 @@
-"""What a fitter must answer, and how it is timed; runs in the fitter's own environment, so it needs only numpy and pyhf.
+"""What a fitter must answer, and how it is timed; runs in the fitter's own environment: needs only numpy and pyhf.
 
 A question of many fits is a list of fits with something held, or of other data. A fitter without batches makes them one
 after another for as long as the budget lasts; the time of all is then estimated from those made, and says so.

@@ -17,7 +17,7 @@ __all__ = ["Fitter"]
 class Fitter(Peer):
     """Data are passed in and held parameters are MINUIT's, so that nothing is compiled twice."""
 
-    settings = "MIGRAD with strategy 1, tolerance 0.1 and gradients by JAX; HESSE by MINUIT"
+    settings = "MIGRAD with strategy 1, tolerance 0.01 and gradients by JAX; HESSE by MINUIT"
     compiles = True
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -40,7 +40,7 @@ class Fitter(Peer):
             lambda pars: float(self._value(pars, data)), init, grad=lambda pars: np.asarray(self._slopes(pars, data))
         )
         found.limits, found.errordef, found.strategy = self.model.config.suggested_bounds(), 1.0, 1
-        found.fixed = fixed
+        found.tol, found.fixed = 0.01, fixed
         found.migrad()
         if not found.valid:
             raise RuntimeError("MIGRAD: no valid minimum")
