@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.labels import color, converged, duration, label, ordered
+from benchmarks.scaling import upper_half
 
 __all__ = ["breakdowns", "overview", "scaling", "starts"]
 
@@ -59,7 +60,7 @@ def overview(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Time and memory against size, a line of panels for every kind of size, with the slopes of the upper half."""
+    """Time and memory against size, a line of panels for every kind of size, with slopes (black, of the upper half)."""
     kinds = list(dict.fromkeys(row["what"] for row in rows))
     figure = Figure(figsize=(_WIDTH, 0.4 + 2.6 * len(kinds)), layout="constrained")
     panels = figure.subplots(len(kinds), 3, squeeze=False, width_ratios=(4, 3, 3))
@@ -75,6 +76,8 @@ def scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
             text = "\n".join(filter(None, (f"{label(row['fitter'])}: {row['task'].replace(', ', chr(10), 1)}", slope)))
             times.plot(row["sizes"], row["seconds"], **style, label=text)
             memories.plot(row["sizes"], row["memory_mib"], **style)
+            if row["exponent"] is not None:
+                times.plot(*_line(row), color="black", linewidth=0.8, zorder=3)
         for axes in (times, memories):
             axes.set_xscale("log")
             axes.grid(color="0.92")
@@ -135,6 +138,13 @@ def starts(rows: Sequence[Mapping[str, Any]]) -> Figure:
         handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False, fontsize="small"
     )
     return figure
+
+
+def _line(row: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The fitted power law, where it was fitted."""
+    upper = upper_half(row["sizes"])
+    sizes, seconds = np.log(row["sizes"][upper]), np.log(row["seconds"][upper])
+    return np.exp(sizes), np.exp(np.mean(seconds) + row["exponent"] * (sizes - np.mean(sizes)))
 
 
 def _point(axes: Axes, row: Mapping[str, Any], y: int) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["exponent", "measure"]
+__all__ = ["exponent", "measure", "upper_half"]
 
 _ROOT = Path(__file__).parents[1]
 _SYSTEMATICS, _BINS = 40, 1000  # what stays when the other grows
@@ -54,23 +54,25 @@ def measure(quick: bool = False) -> list[dict[str, Any]]:
     return [row for row in rows if row["sizes"]]
 
 
-def exponent(sizes: Sequence[float], seconds: Sequence[float], part: float = 0.0) -> float | None:
-    """The slope of log(time) against log(size), where log(size) is above ``part`` of its range; None below 2 sizes."""
-    if len(sizes) < 2:
-        return None
-    x, y = np.log(sizes), np.log(seconds)
-    above = x >= x[0] + part * (x[-1] - x[0])
-    if above.sum() < 2:
-        above[-2:] = True
-    return float(np.polyfit(x[above], y[above], 1)[0])
+def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """The slope of log(time) against log(size); None below 2 sizes."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0]) if len(sizes) > 1 else None
+
+
+def upper_half(sizes: Sequence[float]) -> slice:
+    """Where log(size) is in the upper half of its range, at least the last two."""
+    logs = np.log(sizes)
+    return slice(min(int((logs < (logs[0] + logs[-1]) / 2 - 1e-9).sum()), max(len(logs) - 2, 0)), None)
 
 
 def _row(what: str, task: str, fitter: str, sizes: Sequence[int], found: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Of the sizes that were reached; "exponent" is that of the upper half of the range on a logarithmic axis."""
+    """Of the sizes that were reached; "exponent" is that of their upper half."""
     reached = list(sizes[: len(found)])
     seconds, memory = [row[0] for row in found], [row[1] for row in found]
     row = {"what": what, "task": task, "fitter": fitter, "sizes": reached, "seconds": seconds, "memory_mib": memory}
-    return row | {"exponent": exponent(reached, seconds, 0.5), "exponent_of_all": exponent(reached, seconds)}
+    upper = upper_half(reached) if reached else slice(0)
+    exponents = {"exponent": exponent(reached[upper], seconds[upper]), "exponent_of_all": exponent(reached, seconds)}
+    return row | exponents
 
 
 def _grown(fitter: str, problems: Iterable[list[int]]) -> list[list[float]]:
