@@ -1,9 +1,10 @@
-"""The page of benchmarks and its figures, made from a record and nothing else."""
+"""``python -m benchmarks.pages RECORD FOLDER``: the page of benchmarks and its figures, from a record and nothing else."""
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,7 @@ def _small(number: float | None) -> str:
 
 def _ratio(factor: float) -> str:
     return f"{factor:,.0f}" if factor >= 10 else f"{factor:.1f}" if factor >= 1 else f"{factor:.2f}"
+
+
+if __name__ == "__main__":
+    print(write(Path(sys.argv[1]), Path(sys.argv[2])))
