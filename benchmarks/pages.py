@@ -1,4 +1,4 @@
-"""``python -m benchmarks.pages RECORD FOLDER``: the page of benchmarks and its figures, from a record and nothing else."""
+"""``python -m benchmarks.pages RECORD FOLDER``: the page of benchmarks and its figures, only from a record."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def _remark(row: Row) -> str:
     told = []
     if not converged(row):
         told.append(row["verdict"] if row["verdict"] != "ok" else "not judged")
-    if not _unknown(row["deviation"]):
-        what = "limits within {} σ(POI)" if row["task"] == "limit" else "uncertainties within {} of the best"
+    if not _unknown(row["deviation"]) and row["peer"] != OURS:
+        what = "limits within {} σ(POI) of jaxfit's" if row["task"] == "limit" else "within a relative {} of jaxfit's"
         told.append(what.format(_small(row["deviation"])))
     if row["made"] and row["made"] < row["parts"]:
         told.append(f"from {row['made']} of {row['parts']}")

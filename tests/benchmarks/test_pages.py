@@ -76,10 +76,10 @@ def test_jaxfit_that_does_not_converge_is_said_to_lose(tmp_path):
 
 
 def test_remarks(text):
-    ranking = section(text, "### M").split("**ranking**")[1]
+    ranking = section(text, "### M").split("**ranking**")[1].split("**limit**")[0]
     assert "from 8 of 560" in line(ranking, "cabinetry")
     assert "no answer; Error: a / b" in line(ranking, "RooFit")
-    assert "limits within 2.0e-04 σ(POI)" in text
+    assert "limits within 2.0e-04 σ(POI) of jaxfit's" in line(text.split("**limit**")[1], "cabinetry (MINUIT) | 9.0 s")
     assert "first call 2.5 s" in text
 
 
