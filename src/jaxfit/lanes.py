@@ -62,7 +62,7 @@ def run(
             if undone is None or not found:
                 raise
             found.append(undone(length * len(found)))
-    return found[0] if len(found) == 1 else tuple(np.concatenate(field) for field in zip(*found, strict=True))
+    return tuple(np.concatenate(field) for field in zip(*found, strict=True))
 
 
 def _number_of_parts(count: int, threads: int) -> int:

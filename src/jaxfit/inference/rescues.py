@@ -164,11 +164,11 @@ def _lowest(
         other = Minima(*(field[first : first + some.size] for field in others))
         first += some.size
         failed = np.isin(found.status[some], FAILED)
-        negative = other.status == Status.NEGATIVE_EXPECTATION
-        usable = ~np.isin(other.status, FAILED) & (~negative | (found.status[some] == Status.NEGATIVE_EXPECTATION))
+        below, negative = (status == Status.NEGATIVE_EXPECTATION for status in (found.status[some], other.status))
+        usable = ~np.isin(other.status, FAILED) & (~negative | below)
         apart = (np.abs(other.pars - found.pars[some])[:, suspects] > _APART * width[suspects]).any(axis=1)
         difference = 2.0 * (other.nll - found.nll[some])
-        multiple = usable & ~failed & apart & (np.abs(difference) < _AS_GOOD)
+        multiple = usable & ~failed & ~below & apart & (np.abs(difference) < _AS_GOOD)
         multiple |= (found.status[some] == Status.MULTIPLE_MINIMA) & ~(usable & (difference < -_AS_GOOD))
         _replace(found, some, other, usable & (failed | (difference < 0)))
         found.status[some[multiple]] = Status.MULTIPLE_MINIMA
