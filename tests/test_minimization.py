@@ -126,14 +126,28 @@ def test_width_does_not_change_the_answer(codes):
     likelihood, problems = toys("norm_plus_shape", 16, seed=2, **codes)
     alone = minimize(likelihood, problems)
     with jax.enable_x64(True):
-        together = minimization._solve_batch(likelihood, problems, 16, "newton", 100, 1e-8, 1e-10, 4)
-        padded = minimization._solve_batch(likelihood, problems, 6, "newton", 100, 1e-8, 1e-10, 4)
+        together = minimization._solve_batch(likelihood, problems, 16, "newton", 100, 1e-8, 1e-10, 0.0, 4)
+        padded = minimization._solve_batch(likelihood, problems, 6, "newton", 100, 1e-8, 1e-10, 0.0, 4)
         together, padded = (Minima(*map(np.asarray, minima)) for minima in (together, padded))
     assert_equal(take_minima(together, range(6)), take_minima(padded, range(6)))
     assert np.isin(together.status, [Status.OK, Status.OK_AT_BOUND]).all()
     np.testing.assert_array_equal(together.status, alone.status)
     np.testing.assert_allclose(together.pars, alone.pars, rtol=0, atol=1e-7)
     np.testing.assert_allclose(together.nll, alone.nll, rtol=1e-12)
+
+
+def test_near_a_minimum_the_exact_hessian_saves_iterations():
+    model, data = model_and_data("histosys", normsys="code4", histosys="code4p")
+    best = jaxfit.fit(model, data)
+    (lower, upper), likelihood = parameter_space(model).box(), likelihood_of(model)
+    steps = np.random.default_rng(5).normal(0.0, 0.01, (16, best.bestfit.size))
+    lanes_ = (np.repeat(np.asarray(array)[None], 16, axis=0) for array in (data, best.bestfit, lower, upper))
+    problems = Problems(*lanes_)
+    problems = problems._replace(start=problems.start + steps * best.uncertainty)
+    cold, warm = minimize(likelihood, problems), minimize(likelihood, problems, near=True)
+    assert (warm.status == Status.OK).all()
+    assert warm.iterations.mean() <= cold.iterations.mean() - 0.5
+    np.testing.assert_allclose(warm.pars, cold.pars, rtol=0, atol=1e-7)
 
 
 def test_fixed_parameters_and_bounds_hold(sixteen):

@@ -73,6 +73,7 @@ def minimize(
     maxiter: int | None = None,
     goal: float = EDM_GOAL,
     damping: float = _DAMPING,
+    near: bool = False,
 ) -> Minima[NumpyArray]:
     """Solve a batch of problems.
 
@@ -83,6 +84,7 @@ def minimize(
         maxiter: most iterations, default by solver (100 for newton).
         goal: EDM at which a lane ends; its last step makes it about the square of that.
         damping: of Newton steps far from the minimum; 1 halves them.
+        near: the start points are much nearer to their minima than a standard deviation.
 
     Returns:
         The minima; after a keyboard interrupt, if there are any, with the lanes that are left as NOT_RUN.
@@ -107,7 +109,7 @@ def minimize(
     every = tuple(np.asarray(a, dtype=float) for a in problems)
     solved = lanes.run(
         lambda part, number, width: _solve_batch(
-            likelihood, Problems(*part), number, solver, limit, goal, damping, width
+            likelihood, Problems(*part), number, solver, limit, goal, damping, float(near), width
         ),
         every,
         undone=partial(_not_run, problems),
@@ -124,9 +126,10 @@ def _solve_batch(
     maxiter: int,
     goal: float,
     damping: float,
+    exact: float,
     width: int,
 ) -> Minima[Array]:
-    solve = partial(_solve, likelihood, solver=solver, maxiter=maxiter, goal=goal, damping=damping)
+    solve = partial(_solve, likelihood, solver=solver, maxiter=maxiter, goal=goal, damping=damping, exact=exact)
     like = problems.start
     number_of, count = jnp.zeros(len(like), like.dtype), jnp.zeros(len(like), dtype=int)
     empty = Minima(jnp.zeros_like(like), number_of, number_of, count, count)
@@ -134,7 +137,14 @@ def _solve_batch(
 
 
 def _solve(
-    likelihood: Likelihood, problem: Problems[Array], *, solver: str, maxiter: int, goal: float, damping: float
+    likelihood: Likelihood,
+    problem: Problems[Array],
+    *,
+    solver: str,
+    maxiter: int,
+    goal: float,
+    damping: float,
+    exact: float,
 ) -> Minima[Array]:
     """One lane."""
     data, start, lower, upper = problem
@@ -154,6 +164,7 @@ def _solve(
         maxiter=maxiter,
         tol=goal,
         damping=damping,
+        exact=exact,
         implicit_diff=False,
     )
     solution, state = newton.run(point, box, likelihood, data)

@@ -89,7 +89,8 @@ def ranking(
     statuses = np.where(np.isfinite(shifts), Status.OK, Status.NOT_RUN)
     held, moved = pars[:, None], shifts[pars, columns][:, None]
     start = best.bestfit + tangent(best, held, moved)
-    solved = solve(model, conditional_problems(observed, space, held, best.bestfit[held] + moved, start), **options)
+    problems = conditional_problems(observed, space, held, best.bestfit[held] + moved, start)
+    solved = solve(model, problems, near=True, **options)
     failed = np.isnan(twice_deltas(solved, best))
     impacts[pars, columns] = np.where(failed, np.nan, solved.pars[:, index] - best.bestfit[index])
     statuses[pars, columns] = solved.status

@@ -42,7 +42,14 @@ class Solved(NamedTuple):
         return Minima(*self[:5])
 
 
-def solve(model: Model, problems: Problems[NumpyArray], *, positive_yields: bool = False, **options: Any) -> Solved:
+def solve(
+    model: Model,
+    problems: Problems[NumpyArray],
+    *,
+    positive_yields: bool = False,
+    near: bool = False,
+    **options: Any,
+) -> Solved:
     """Solve a batch, rescue the lanes that fail, and look for further minima where the model may have several.
 
     Args:
@@ -50,10 +57,11 @@ def solve(model: Model, problems: Problems[NumpyArray], *, positive_yields: bool
         problems: the lanes.
         positive_yields: where pyhf's likelihood has its minimum at a negative yield of an empty bin, find the minimum
             without negative yields instead (toys); otherwise such a lane is NEGATIVE_EXPECTATION.
+        near: see :func:`jaxfit.minimization.minimize`; where it is wrong costs some iterations.
         options: of :func:`jaxfit.minimization.minimize`. Lanes that run into a ``maxiter`` given here, or that fail
             with another solver than "newton", are not rescued: that is what was asked for.
     """
-    minima = minimize(likelihood_of(model), problems, **options)
+    minima = minimize(likelihood_of(model), problems, near=near, **options)
     solved = rescue(model, problems, minima, positive_yields=positive_yields, **options)
     return explore(model, problems, solved, **options)
 

@@ -71,6 +71,7 @@ class Newton(jaxopt.base.IterativeSolver):
         tol: EDM at which the iteration ends.
         damping: of the approximate Hessian in units of its diagonal, without which flat directions have no inverse; a
             large one makes steps shorter (Levenberg and Marquardt).
+        exact: share of the exact Hessian in the first step, 1 if the start is near the minimum.
         implicit_diff: differentiate the solution through the optimality condition.
         implicit_diff_solve: linear solver for that, jaxopt's default if None.
     """
@@ -82,6 +83,7 @@ class Newton(jaxopt.base.IterativeSolver):
     maxiter: int = 100
     tol: float = 1e-8
     damping: float = 1e-10
+    exact: float = 0.0
     implicit_diff: bool = True
     implicit_diff_solve: Callable[..., Any] | None = None
     jit: bool = True
@@ -100,7 +102,7 @@ class Newton(jaxopt.base.IterativeSolver):
             side=still.border,
             blocked=jnp.zeros_like(still.border, dtype=bool),
             scale=zero + 1.0,
-            exact=zero,
+            exact=zero + self.exact,
             status=jnp.asarray(_RUNNING),
         )
 
