@@ -13,6 +13,7 @@ from jaxfit.lanes import LARGEST, each_lane, run, together
 @pytest.fixture
 def two_cores(monkeypatch):
     monkeypatch.setattr("jaxfit.lanes.cores", lambda: 2)
+    monkeypatch.setattr("jaxfit.lanes._FEWEST", 100)  # numbers, of which a lane here has three
 
 
 def sizes(count):

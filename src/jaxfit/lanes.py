@@ -22,7 +22,7 @@ __all__ = ["LARGEST", "each_lane", "run", "together"]
 
 _SIZES = (1, 64, 1024)  # lanes of a compiled program
 LARGEST = _SIZES[-1]
-_FEWEST = 16  # lanes for which another thread is worth its while
+_FEWEST = 2000  # numbers that a batch has, for another thread to be worth its while
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -42,7 +42,7 @@ def run(
         undone: what becomes, after an interrupt from the keyboard, of the lanes from the given one on. Without it, or
             before anything was computed, the interrupt is passed on.
     """
-    count, threads = len(arrays[0]), _threads()
+    count, threads = len(arrays[0]), _threads(arrays)
     length = -(-count // _number_of_parts(count, threads))
 
     def compute(first: int) -> tuple[NumpyArray, ...]:
@@ -69,13 +69,13 @@ def _number_of_parts(count: int, threads: int) -> int:
     least = -(-count // LARGEST)
     if least > 1:
         return -(-least // threads) * threads
-    return max(1, min(threads, count // _FEWEST))
+    return min(threads, count)
 
 
-def _threads() -> int:
-    """One for each core, unless a GPU computes, or whoever has threads of his own has divided the cores already."""
+def _threads(arrays: Part) -> int:
+    """One for each core, unless the batch is small, a GPU computes, or whoever has threads of his own divides it."""
     alone = jax.default_backend() == "cpu" and threading.current_thread() is threading.main_thread()
-    return cores() if alone else 1
+    return cores() if alone and sum(array.size for array in arrays) >= _FEWEST else 1
 
 
 def together(lanes: int) -> int:
