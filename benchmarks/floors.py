@@ -19,8 +19,8 @@ import pyhf
 import jaxfit
 from benchmarks.timing import clocked, row, timed
 from jaxfit import Status
+from jaxfit.inference.explorations import doubts, several_minima
 from jaxfit.inference.fits import diagnosis_of
-from jaxfit.inference.rescues import several_minima
 from jaxfit.inference.uncertainties import uncertainties
 from jaxfit.likelihood import checked_data, likelihood_of, parameter_space
 from jaxfit.minimization import Problems, minimize
@@ -81,6 +81,7 @@ def checks_of(model: pyhf.Model, data: list[float]) -> float:
     def check() -> None:
         checked_data(model, data)
         several_minima(model)
+        doubts(model, checked, minima.pars[0], around)
         diagnosis_of(model, checked, space, minima, around, warnings=[], **known)
 
     return timed(check, 101)[0]

@@ -28,6 +28,7 @@ class Curvature(NamedTuple):
     sigma: NumpyArray
     diagonal: NumpyArray
     positive: bool  # definite
+    distance: float  # of the events in a bin from those expected, in standard deviations, at most
     expected: NumpyArray
     correlation: Callable[[], NumpyArray]  # takes longer than an iteration if parameters are many
 
@@ -42,13 +43,15 @@ def curvature(
     masks = np.asarray(free, dtype=float), np.asarray(free & ~held, dtype=float)
     with computing():
         factor, order, rows, *packed = _curvature(likelihood, pars, *masks, data)
-        (nll, edm, positive), (gradient, sigma, diagonal), expected = jax.device_get(packed)
+        (nll, edm, positive, distance), (gradient, sigma, diagonal), expected = jax.device_get(packed)
 
     def correlation() -> NumpyArray:
         with computing():
             return np.asarray(_correlation(factor, order, rows))
 
-    return Curvature(float(nll), gradient, float(edm), sigma, diagonal, bool(positive), expected, correlation)
+    return Curvature(
+        float(nll), gradient, float(edm), sigma, diagonal, bool(positive), float(distance), expected, correlation
+    )
 
 
 def hessian(likelihood: Likelihood, pars: NumpyArray, data: NumpyArray) -> NumpyArray:
@@ -135,9 +138,11 @@ def _curvature(likelihood: Likelihood, pars: Pars, free: Pars, moving: Pars, dat
         gradient = gradient._replace(border=border)
     slopes = ArrowVector.combine(jnp.multiply, gradient, likelihood.split(moving, padding=0.0))
     order, rows = likelihood.order, likelihood.rows
-    scalars = jnp.stack([value + likelihood.offset(data), slopes.dot(factor.solve(slopes)), factor.positive])
+    edm, expected = slopes.dot(factor.solve(slopes)), likelihood.expected(pars)
+    distance = jnp.max(jnp.abs(data[: expected.size] - expected) / jnp.sqrt(jnp.maximum(expected, 1.0)))
+    scalars = jnp.stack([value + likelihood.offset(data), edm, factor.positive, distance])
     columns = [likelihood.join(slopes), factor.widths(order, rows), likelihood.join(matrix.diagonal())]
-    return factor, order, rows, scalars, jnp.stack(columns), likelihood.expected(pars)
+    return factor, order, rows, scalars, jnp.stack(columns), expected
 
 
 @jax.jit

@@ -16,7 +16,8 @@ from jaxfit.inference.conditionals import conditional_problems
 from jaxfit.inference.distributions import fraction
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.ratios import test_statistic
-from jaxfit.inference.rescues import FAILED, Solved, solve
+from jaxfit.inference.rescues import solve
+from jaxfit.inference.rungs import FAILED, Solved
 from jaxfit.inference.trials import Label, Trials
 from jaxfit.likelihood import Model, checked_data, parameter_space
 from jaxfit.minimization import Problems, edm_goal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxfit.inference.rescues import FAILED, Solved
+from jaxfit.inference.rungs import FAILED, Solved
 from jaxfit.minimization import Minima, Problems
 from jaxfit.parameters import ParameterSpace
 from jaxfit.results import FitResults

@@ -14,7 +14,8 @@ import numpy as np
 
 from jaxfit.errors import InputError
 from jaxfit.inference.conditionals import conditional_problems, tangent, twice_deltas
-from jaxfit.inference.rescues import Solved, explore, several_minima
+from jaxfit.inference.explorations import explore, several_minima
+from jaxfit.inference.rungs import Solved
 from jaxfit.likelihood import Model, likelihood_of
 from jaxfit.minimization import Minima, Problems, minimize
 from jaxfit.parameters import ParameterSpace

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxfit.curvatures import widths
-from jaxfit.inference.rescues import FAILED, Solved, solve
+from jaxfit.inference.rescues import solve
+from jaxfit.inference.rungs import FAILED, Solved
 from jaxfit.inference.uncertainties import FLAT, diagnose
 from jaxfit.likelihood import Model, Sampler, draw, likelihood_of, model_digest
 from jaxfit.minimization import Problems

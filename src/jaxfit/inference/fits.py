@@ -11,9 +11,11 @@ import numpy as np
 
 from jaxfit.diagnoses import Diagnosis, device, versions
 from jaxfit.inference.crossings import crossings, free_indices
+from jaxfit.inference.explorations import doubts, explore, explore_doubts, several_minima
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.goodness import saturated_p_value
-from jaxfit.inference.rescues import FAILED, SEED, explore, explore_beside, loosened, rescue, several_minima
+from jaxfit.inference.rescues import rescue
+from jaxfit.inference.rungs import FAILED, SEED
 from jaxfit.inference.uncertainties import FLAT, SETTLED, Uncertainties, uncertainties
 from jaxfit.inference.verifications import verified
 from jaxfit.likelihood import (
@@ -128,14 +130,14 @@ def best_fit(
         iterations += int(minima.iterations[0])
         around = uncertainties(likelihood, space, minima.pars[0], data, Status(int(minima.status[0])))
 
-    climbs, loose = around.status in FAILED, loosened(model, data, minima.pars[0], around.sigma).any()
+    climbs, doubted = around.status in FAILED, doubts(model, data, minima.pars[0], around)
     rescues: tuple[str, ...] = ()
-    if climbs or loose or several_minima(model):
+    if climbs or doubted or several_minima(model):
         first = minima._replace(status=np.array([around.status if climbs else minima.status[0]]))
         options: dict[str, Any] = {"solver": solver, "maxiter": maxiter, "goal": goal}
         solved = explore(model, problem, rescue(model, problem, first, **options), **options)
-        if loose and not climbs:
-            solved = explore_beside(model, problem, solved, around.sigma, around.correlation(), **options)
+        if doubted and not climbs:
+            solved = explore_doubts(model, problem, solved, around, doubted, **options)
         rescues, iterations = solved.rescues[0], iterations + int(solved.iterations[0] - minima.iterations[0])
         if solved.status[0] != first.status[0] or not np.array_equal(solved.pars, minima.pars):
             minima = solved.minima
@@ -206,7 +208,7 @@ def _remarks(model: Model, pars: NumpyArray, expected: NumpyArray) -> list[str]:
         f"negative yield {expected[index]:.4g} expected in {bin_name(model, int(index))}"
         for index in np.flatnonzero(expected < 0)
     ]
-    stuck = [model.config.par_names[i] for i in np.flatnonzero((pars == 0) & kinked(model))]
+    stuck = [model.config.par_names[i] for i in np.flatnonzero(kinked(model)) if pars[i] == 0]
     if stuck:
         remarks.append(f"at the kink of their interpolation, where the Hessian is one-sided: {', '.join(stuck)}")
     return remarks

@@ -11,7 +11,8 @@ from jaxfit.breakdowns import RankingResults
 from jaxfit.inference.conditionals import conditional_problems, tangent, twice_deltas
 from jaxfit.inference.failures import Policy, checked_policy, report
 from jaxfit.inference.fits import best_fit
-from jaxfit.inference.rescues import Solved, solve
+from jaxfit.inference.rescues import solve
+from jaxfit.inference.rungs import Solved
 from jaxfit.likelihood import Model, checked_data, parameter_space, prefit_widths
 from jaxfit.minimization import edm_goal
 from jaxfit.parameters import ParameterSpace

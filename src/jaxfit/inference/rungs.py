@@ -17,7 +17,7 @@ from jaxfit.minimization import Minima, Problems, minimize
 from jaxfit.statuses import Status
 from jaxfit.typing import NumpyArray, NumpyMask
 
-__all__ = ["FAILED", "HOPELESS", "LADDER", "RANDOM_STARTS", "SEED", "Failed", "take"]
+__all__ = ["FAILED", "HOPELESS", "LADDER", "RANDOM_STARTS", "SEED", "Failed", "Solved", "overwrite", "take"]
 
 SEED = 0  # of all random starts
 # flat directions are a property of the model: no other attempt ends elsewhere
@@ -43,6 +43,22 @@ class Failed(NamedTuple):
     def start(self, points: NumpyArray) -> Problems[NumpyArray]:
         """The failed lanes with other start points."""
         return self.problems._replace(start=np.broadcast_to(points, (self.lanes.size, self.batch.start.shape[1])))
+
+
+class Solved(NamedTuple):
+    """What became of the lanes, as :class:`jaxfit.minimization.Minima`, and the rungs that each of them climbed."""
+
+    pars: NumpyArray
+    nll: NumpyArray
+    edm: NumpyArray
+    iterations: NumpyArray
+    status: NumpyArray
+    rescues: tuple[tuple[str, ...], ...]
+
+    @property
+    def minima(self) -> Minima[NumpyArray]:
+        """Without the rungs."""
+        return Minima(*self[:5])
 
 
 Options = dict[str, Any]
@@ -144,3 +160,11 @@ LADDER: tuple[tuple[str, Rung, bool], ...] = (
 def take(problems: Problems[NumpyArray], lanes: NumpyArray) -> Problems[NumpyArray]:
     """Some lanes of a batch."""
     return Problems(*(field[lanes] for field in problems))
+
+
+def overwrite(found: Minima[NumpyArray], lanes: NumpyArray, other: Minima[NumpyArray], better: NumpyMask) -> None:
+    """Overwrite the lanes that are better in another attempt; iterations add up."""
+    iterations = found.iterations[lanes] + other.iterations
+    for field, values in zip(found, other, strict=True):
+        field[lanes[better]] = values[better]
+    found.iterations[lanes] = iterations

@@ -33,6 +33,7 @@ class Uncertainties(NamedTuple):
     edm: float
     settled: bool
     expected: NumpyArray
+    distance: float
     sigma: NumpyArray
     correlation: Callable[[], NumpyArray]
     status: Status
@@ -79,6 +80,7 @@ def uncertainties(
         edm=around.edm,
         settled=around.edm * min(inflation, FLAT) <= SETTLED,
         expected=around.expected,
+        distance=around.distance,
         sigma=np.where(free, np.where(covered, sigma, np.nan), 0.0),
         correlation=matrix,
         status=status,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from jaxfit.curvatures import slopes
-from jaxfit.inference.rescues import SEED
+from jaxfit.inference.rungs import SEED
 from jaxfit.likelihood import Model, likelihood_of, pyhf_nll, reference_of
 from jaxfit.minimization import Problems, minimize
 from jaxfit.parameters import ParameterSpace

@@ -27,9 +27,9 @@ def constraint_curvatures(model: pyhf.Model, data: NumpyArray, pars: NumpyArray)
     1 / sigma^2, or count / gamma^2 for a Poisson constraint.
     """
     kind, aux, sigma, _ = (column[:-1] for column in constraint_table(model.config))
-    counts = np.append(data, 0.0)[aux]
-    poisson = counts / np.where(kind == 2, pars, 1.0) ** 2
-    return np.where(kind == 1, 1.0 / sigma**2, np.where(kind == 2, poisson, 0.0))
+    found, poisson = np.where(kind == 1, 1.0 / sigma**2, 0.0), np.flatnonzero(kind == 2)
+    found[poisson] = data[aux[poisson]] / pars[poisson] ** 2
+    return found
 
 
 def modifier_types(model: pyhf.Model) -> tuple[str, ...]:
