@@ -12,7 +12,11 @@ from pathlib import Path
 
 __all__ = ["OPTIONAL", "python_of"]
 
-OPTIONAL = {"nextstat": "nextstat==0.10.1"}  # what to install, besides pyhf and numpy
+OPTIONAL = {  # what to install, besides pyhf and numpy
+    "nextstat": "nextstat==0.10.1",
+    "roofit": "root==0.1a12",
+    "everwillow": "everwillow==0.1.2",
+}
 _FOLDER = Path(__file__).parents[1] / ".venv-peers"
 
 

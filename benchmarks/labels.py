@@ -19,6 +19,7 @@ _LABELS = {
     "pyhf_minuit_jax": "pyhf/JAX + MINUIT",
     "roofit": "RooFit",
     "nextstat": "NextStat",
+    "everwillow": "pyhf/JAX + everwillow",
 }
 _COLORS = {
     "jaxfit_newton": "#d62728",
