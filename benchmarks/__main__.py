@@ -1,6 +1,7 @@
 """``python -m benchmarks``: speed beside agreement, measured on this machine.
 
-Without a command everything is measured, kept in a record, and made into a page with figures.
+Without a command everything is measured, kept in a record, and made into a page with figures; a command measures its
+part again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Record = dict[str, Any]
 def _compare(arguments: argparse.Namespace, record: Record) -> None:
     for name in arguments.problem or problems.NAMES:
         rows = comparisons.compare(name, arguments.peers, arguments.tasks, arguments.budget)
-        record["comparisons"] += rows
+        record["comparisons"] = [row for row in record["comparisons"] if row["problem"] != name] + rows
         for task in arguments.tasks:
             print(f"\n{name}, {task}")
             here = [row for row in rows if row["task"] == task]
@@ -98,6 +99,21 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Record], None], str]] = 
 }
 
 
+def _record(file: Path) -> Record:
+    """What was measured before on this machine with these packages, to which more is added; or nothing yet."""
+    made: Record = {
+        "machine": [
+            f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, JAX on {jax.default_backend()}",
+            f"load {os.getloadavg()[0]:.1f} at the start, {time.strftime('%Y-%m-%d')}",
+        ],
+        "versions": {"Python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        **{key: [] for key in ("comparisons", "scaling", "breakdowns", "starts", "gpu")},
+    }
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else made
+    same = before["machine"][0] == made["machine"][0] and before["versions"] == made["versions"]
+    return {**before, "machine": made["machine"]} if same else made
+
+
 def main() -> None:
     """Parse the command line, measure, and print."""
     parser = argparse.ArgumentParser(
@@ -113,20 +129,13 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=comparisons.BUDGET, help="seconds of a fitter for one question")
     parser.add_argument("--output", type=Path, default=_OUTPUT, help="folder of the record and the page")
     arguments = parser.parse_intermixed_args()
-    record: Record = {
-        "machine": [
-            f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, JAX on {jax.default_backend()}",
-            f"load {os.getloadavg()[0]:.1f} at the start, {time.strftime('%Y-%m-%d')}",
-        ],
-        "versions": {"Python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
-        **{key: [] for key in ("comparisons", "scaling", "breakdowns", "starts", "gpu")},
-    }
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    file = arguments.output / "record.json"
+    record = _record(file)
     print(", ".join(f"{name} {number}" for name, number in record["versions"].items()))
     print("; ".join(record["machine"]))
     pyhf.set_backend("numpy", precision="64b")
     logging.disable(logging.ERROR)  # pyhf prints the whole covariance of a fit that fails
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    file = arguments.output / "record.json"
     for name in COMMANDS if arguments.command == "all" else [arguments.command]:
         print(f"\n== {COMMANDS[name][1]}")
         with warnings.catch_warnings():

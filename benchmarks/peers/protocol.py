@@ -17,7 +17,7 @@ import pyhf
 __all__ = ["TASKS", "Answer", "Held", "Made", "Peer", "Point", "answers"]
 
 TASKS = ("fit", "uncertainties", "scan", "ranking", "limit", "toys")
-_REPEATS, _SHORT = 15, 2.0  # most warm calls of a task, and the seconds after which no further one is made
+_REPEATS, _SHORT = 300, 1.0  # most warm calls of a task, and the seconds after which no further one is made
 
 Point = np.ndarray  # parameters in pyhf's order
 Held = Mapping[str, float]  # parameters held, at which values
