@@ -156,10 +156,14 @@ def _one(point: Point) -> Made:
     return Made(1, lambda: [point])
 
 
+def _enough(warm: Sequence[float]) -> bool:
+    return bool(warm) and (sum(warm) >= _SHORT or len(warm) >= _REPEATS)
+
+
 def _answer(peer: Peer, question: Callable[[], tuple[Made, Any]], parts: int) -> Answer:
     times: list[float] = []
     try:
-        while not times or (len(times) == 1 and peer.compiles) or (sum(times) < _SHORT and len(times) <= _REPEATS):
+        while not _enough(times[1:] if peer.compiles else times):
             start = time.perf_counter()
             made, values = question()
             times.append(time.perf_counter() - start)
