@@ -33,12 +33,20 @@ Record = dict[str, Any]
 def _compare(arguments: argparse.Namespace, record: Record) -> None:
     for name in arguments.problem or problems.NAMES:
         rows = comparisons.compare(name, arguments.peers, arguments.tasks, arguments.budget)
-        record["comparisons"] = [row for row in record["comparisons"] if row["problem"] != name] + rows
+        asked = [(row["problem"], row["task"], row["peer"]) for row in rows]
+        kept = [row for row in record["comparisons"] if (row["problem"], row["task"], row["peer"]) not in asked]
+        record["comparisons"] = sorted(kept + rows, key=_place)
         for task in arguments.tasks:
             print(f"\n{name}, {task}")
             here = [row for row in rows if row["task"] == task]
             for row in sorted(here, key=lambda row: (not labels.converged(row), row["seconds"] or 0.0)):
                 print("  " + _line(row))
+
+
+def _place(row: Record) -> tuple[int, str, int]:
+    """Where a row stands in the page."""
+    known = problems.NAMES.index(row["problem"]) if row["problem"] in problems.NAMES else len(problems.NAMES)
+    return known, row["problem"], comparisons.TASKS.index(row["task"])
 
 
 def _line(row: Record) -> str:

@@ -30,6 +30,7 @@ class Fitter(Peer):
         return result.bestfit, result.uncertainty
 
     def _fit(self, data: np.ndarray, held: Held, start: Point | None) -> jaxfit.FitResults:
-        init, fixed = self.settings_of(held, start)
-        how: dict[str, Any] = {"solver": self.solver, "on_failure": "ignore"}
-        return jaxfit.fit(self.model, data, init_pars=init.tolist(), fix_pars=fixed.tolist(), **how)
+        how: dict[str, Any] = {"solver": self.solver, "on_failure": "ignore", "fix_pars": held}
+        if start is not None:
+            how["init_pars"] = start.tolist()
+        return jaxfit.fit(self.model, data, **how)
