@@ -15,7 +15,7 @@ __all__ = ["SEED", "Fitter"]
 
 SEED = 1  # of the toys, which jaxfit.toys draws and the others are given
 _JUDGED, _REFITS = 20, 600  # toys and refits at most
-_AGREE = 1e-4  # of 2 NLL, or of the POI in its standard deviations (EDM 1e-8): what was timed beside what is judged
+_AGREE, _CLOSE = 1e-5, 1e-4  # of 2 NLL, and of the POI in its standard deviations (EDM 1e-8): timed beside judged
 
 
 class Fitter(jaxfit_stock.Fitter):
@@ -46,7 +46,7 @@ class Fitter(jaxfit_stock.Fitter):
             for (name, _), fit in zip(refits, fits, strict=False):
                 impact = fit.bestfit[index] - best.bestfit[index]
                 nearest = min(timed[name], key=lambda other, impact=impact: abs(other - impact))
-                _check([impact], [nearest], best.uncertainty[index])
+                _check([impact], [nearest], best.uncertainty[index], _CLOSE)
             return [fit.bestfit for fit in fits]
 
         return Made(len(refits), points)
@@ -67,8 +67,8 @@ class Fitter(jaxfit_stock.Fitter):
         return Made(len(data), points)
 
 
-def _check(judged: Any, timed: Any, scale: float) -> None:
+def _check(judged: Any, timed: Any, scale: float, limit: float = _AGREE) -> None:
     """The fits that are judged give what was timed."""
     difference = float(np.max(np.abs(np.asarray(judged) - np.asarray(timed))) / scale)
-    if not difference <= _AGREE:
+    if not difference <= limit:
         raise RuntimeError(f"single fits differ from the batch by {difference:.1e}")

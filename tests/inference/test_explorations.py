@@ -17,6 +17,25 @@ def twins():
     return model_of([0.5], [50.0], [80.0], histosys("h", [80.0], [80.0]), parameters=[{"name": "mu", "fixed": True}])
 
 
+def sample(name, nominal, *modifiers):
+    return {"name": name, "data": nominal, "modifiers": list(modifiers)}
+
+
+def both(name, hi, lo, up, down):
+    """A systematic with a variation of the yield and one of the shape."""
+    return [{"type": "normsys", "name": name, "data": {"hi": hi, "lo": lo}}, histosys(name, down, up)]
+
+
+def spec_with(samples, observed):
+    """One channel with these samples."""
+    return {
+        "channels": [{"name": "SR", "samples": samples}],
+        "observations": [{"name": "SR", "data": observed}],
+        "measurements": [{"name": "fit", "config": {"poi": "mu", "parameters": []}}],
+        "version": "1.0.0",
+    }
+
+
 def test_two_equal_minima_are_flagged(twins):
     model, data = twins
     with pytest.warns(FitWarning, match="MULTIPLE_MINIMA: another minimum is as good"):
@@ -57,13 +76,6 @@ def test_the_lower_side_of_a_ridge_is_found_from_anywhere(start):
 
 def test_a_valley_beside_a_minimum_at_a_kink_is_found():
     """MINUIT goes from jes = 0 over a ridge of 0.004 to a minimum 0.22 lower."""
-
-    def sample(name, nominal, *modifiers):
-        return {"name": name, "data": nominal, "modifiers": list(modifiers)}
-
-    def both(name, hi, lo, up, down):
-        return [{"type": "normsys", "name": name, "data": {"hi": hi, "lo": lo}}, histosys(name, down, up)]
-
     signal = sample(
         "signal", [50000.0, 75000.0, 24218.75], {"type": "normfactor", "name": "mu", "data": None},
         *both("jes", 1.284, 0.7788, [37500.0, 56250.0, 30273.4375], [58593.75, 89941.40625, 20434.5703125]),
@@ -72,12 +84,7 @@ def test_a_valley_beside_a_minimum_at_a_kink_is_found():
     background = sample("background", [100000.0, 100000.0, 75000.0],
                         *both("jes", 1.284, 0.852, [75000.0, 118750.0, 65625.0],
                               [115625.0, 87500.0, 84667.96875]))  # fmt: skip
-    workspace = pyhf.Workspace({
-        "channels": [{"name": "SR", "samples": [signal, background]}],
-        "observations": [{"name": "SR", "data": [150000.0, 175837.0, 99219.0]}],
-        "measurements": [{"name": "fit", "config": {"poi": "mu", "parameters": []}}],
-        "version": "1.0.0",
-    })  # fmt: skip
+    workspace = pyhf.Workspace(spec_with([signal, background], [150000.0, 175837.0, 99219.0]))
     model = workspace.model(modifier_settings={"normsys": {"interpcode": "code1"}, "histosys": {"interpcode": "code0"}})
     data = workspace.data(model)
     result = jaxfit.fit(model, data)
@@ -89,13 +96,6 @@ def test_a_valley_beside_a_minimum_at_a_kink_is_found():
 
 def test_a_parameter_looser_than_its_constraint_is_explored():
     """Two minima 0.003 apart in 2 NLL, none of the variations same-sided: the uncertainty of shower tells, 1.4."""
-
-    def sample(name, nominal, *modifiers):
-        return {"name": name, "data": nominal, "modifiers": list(modifiers)}
-
-    def both(name, hi, lo, up, down):
-        return [{"type": "normsys", "name": name, "data": {"hi": hi, "lo": lo}}, histosys(name, down, up)]
-
     signal = sample(
         "signal", [25.0, 100.0, 100.0], {"type": "normfactor", "name": "mu", "data": None},
         *both("jes", 1.284, 0.7788, [31.25, 75.0, 112.5], [18.75, 112.5, 87.5]),
@@ -103,12 +103,7 @@ def test_a_parameter_looser_than_its_constraint_is_explored():
     )  # fmt: skip
     background = sample("background", [100.0, 100.0, 75.0],
                         *both("jes", 0.7788, 1.284, [87.5, 112.5, 56.25], [125.0, 87.5, 84.375]))  # fmt: skip
-    workspace = pyhf.Workspace({
-        "channels": [{"name": "SR", "samples": [signal, background]}],
-        "observations": [{"name": "SR", "data": [125.0, 186.0, 175.0]}],
-        "measurements": [{"name": "fit", "config": {"poi": "mu", "parameters": []}}],
-        "version": "1.0.0",
-    })  # fmt: skip
+    workspace = pyhf.Workspace(spec_with([signal, background], [125.0, 186.0, 175.0]))
     model = workspace.model(modifier_settings={
         "normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}
     })  # fmt: skip
@@ -126,31 +121,16 @@ def test_a_parameter_looser_than_its_constraint_is_explored():
 # -- doubts about one minimum ------------------------------------------------------------------------------------------
 
 
-def model_in_one_channel(samples, observed):
-    """Samples as (name, yields, modifiers); smoothly interpolated."""
-    keys = ("name", "data", "modifiers")
-    return workspaces.model_and_data({
-        "channels": [{"name": "SR", "samples": [dict(zip(keys, sample, strict=True)) for sample in samples]}],
-        "observations": [{"name": "SR", "data": observed}],
-        "measurements": [{"name": "fit", "config": {"poi": "mu", "parameters": []}}],
-        "version": "1.0.0",
-    })  # fmt: skip
-
-
-def both(name, nominal, up, down, hi, lo):
-    """A systematic with a variation of the shape, as fractions, and one of the yield."""
-    shapes = ([factor * value for factor, value in zip(side, nominal, strict=True)] for side in (down, up))
-    return [{"name": name, "type": "normsys", "data": {"hi": hi, "lo": lo}}, histosys(name, *shapes)]
-
-
 def test_beyond_a_bound_without_curvature_there_may_be_a_lower_minimum():
     """The first step leads to mu = 0, where shower has no effect; at mu = 0.7 2 NLL is 26 lower."""
-    signal, background, down, up = [1000.0, 1.0, 1250.0], [1000.0, 1.0, 10000.0], [0.75] * 3, [1.25] * 3
-    model, data = model_in_one_channel([
-        ("signal", signal, [SIGNAL, *both("jes", signal, down, up, 0.7788, 1.284),
-                            *both("shower", signal, [-1.0, 0.75, 0.75], [3.0, 1.25, 1.25], 0.7788, 1.284)]),
-        ("background", background, both("jes", background, down, up, 0.7788, 1.284)),
-    ], [2000.0, 2.0, 22500.0])  # fmt: skip
+    signal = sample(
+        "signal", [1000.0, 1.0, 1250.0], SIGNAL,
+        *both("jes", 0.7788, 1.284, [750.0, 0.75, 937.5], [1250.0, 1.25, 1562.5]),
+        *both("shower", 0.7788, 1.284, [-1000.0, 0.75, 937.5], [3000.0, 1.25, 1562.5]),
+    )  # fmt: skip
+    background = sample("background", [1000.0, 1.0, 10000.0],
+                        *both("jes", 0.7788, 1.284, [750.0, 0.75, 7500.0], [1250.0, 1.25, 12500.0]))  # fmt: skip
+    model, data = workspaces.model_and_data(spec_with([signal, background], [2000.0, 2.0, 22500.0]))
     result = jaxfit.fit(model, data)
     assert result.status == Status.OK
     assert result.bestfit[result.labels.index("mu")] == pytest.approx(0.736, abs=1e-3)
@@ -160,13 +140,17 @@ def test_beyond_a_bound_without_curvature_there_may_be_a_lower_minimum():
 
 def test_another_minimum_beyond_a_bound_is_flagged():
     """Nothing is observed in a bin: either its gamma is 0, or there is no signal."""
-    signal, top, fakes = [9.8, 6.4], [1.0, 5.5], [3.5, 5.4]
-    model, data = model_in_one_channel([
-        ("signal", signal, [{"name": "stat", "type": "staterror", "data": [0.86, 1.62]}, SIGNAL]),
-        ("top", top, [{"name": "stat", "type": "staterror", "data": [1.0, 2.87]},
-                      {"name": "xsec", "type": "normsys", "data": {"hi": 0.912, "lo": 1.327}}]),
-        ("fakes", fakes, [{"name": "stat", "type": "staterror", "data": [3.06, 0.4]},
-                          {"name": "model", "type": "shapesys", "data": [2.24, 0.08]}]),
-    ], [0.0, 30.0])  # fmt: skip
+
+    def stat(*errors):
+        return {"name": "stat", "type": "staterror", "data": list(errors)}
+
+    xsec = {"name": "xsec", "type": "normsys", "data": {"hi": 0.912, "lo": 1.327}}
+    shape = {"name": "model", "type": "shapesys", "data": [2.24, 0.08]}
+    samples = [
+        sample("signal", [9.8, 6.4], stat(0.86, 1.62), SIGNAL),
+        sample("top", [1.0, 5.5], stat(1.0, 2.87), xsec),
+        sample("fakes", [3.5, 5.4], stat(3.06, 0.4), shape),
+    ]
+    model, data = workspaces.model_and_data(spec_with(samples, [0.0, 30.0]))
     result = jaxfit.fit(model, data, on_failure="ignore")
     assert result.status == Status.MULTIPLE_MINIMA

@@ -1,4 +1,4 @@
-"""Every rung of the ladder, what does not climb it, and several minima."""
+"""Every rung of the ladder, and what does not climb it."""
 
 import numpy as np
 import pytest
