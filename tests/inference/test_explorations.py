@@ -154,3 +154,32 @@ def test_another_minimum_beyond_a_bound_is_flagged():
     model, data = workspaces.model_and_data(spec_with(samples, [0.0, 30.0]))
     result = jaxfit.fit(model, data, on_failure="ignore")
     assert result.status == Status.MULTIPLE_MINIMA
+
+
+def test_far_from_the_data_there_may_be_a_lower_minimum():
+    """Nothing is observed where thousands are expected: short steps lead to a minimum that is 20.8 lower in 2 NLL."""
+    mu, top = ({"name": name, "type": "normfactor", "data": None} for name in ("mu", "k_top"))
+    signal_jes = {"name": "jes", "type": "normsys", "data": {"hi": 0.7408, "lo": 1.054}}
+    top_jes = {"name": "jes", "type": "normsys", "data": {"hi": 1.338, "lo": 0.9273}}
+    spec = spec_with(
+        [
+            sample("signal", [10.0, 5.559], mu, signal_jes),
+            sample("top", [3.0, 9.04], top, histosys("jes", [3.787, 9.56], [2.647, 7.216])),
+        ],
+        [44.29, 37.46],
+    )
+    control = [
+        sample("top", [7900.0, 6101.0], top_jes, top),
+        sample("fakes", [3000.0, 2149.0], histosys("fakes", [3838.0, 2794.0], [2250.0, 1734.0])),
+    ]
+    spec["channels"].append({"name": "CR", "samples": control})
+    spec["observations"].append({"name": "CR", "data": [11100.0, 0.0]})
+    spec["measurements"][0]["config"]["parameters"] = [
+        {"name": "fakes", "auxdata": [0.2305], "inits": [-0.4668], "bounds": [[-3.149, 5.648]]},
+        {"name": "jes", "auxdata": [-1.5], "inits": [-0.5445], "bounds": [[-1.973, 6.0]]},
+        {"name": "mu", "inits": [1.97], "bounds": [[0.05, 16.89]]},
+    ]
+    model, data = workspaces.model_and_data(spec)
+    result = jaxfit.fit(model, data)
+    assert result.status == Status.OK
+    assert result.bestfit[result.labels.index("fakes")] == pytest.approx(-0.31, abs=0.02)
